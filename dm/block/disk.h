@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_BLOCK_DISK_H
+#define DM_BLOCK_DISK_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+struct error;
+struct loop;
+
+/*
+ * A disk: the contents of an image, asynchronous from here to the medium. Devices and backends of
+ * one guest that name the same image share one disk (it counts its openers).
+ *
+ * disk_submit() may be called from any loop that has a disk_queue; the completion runs on that
+ * loop, later, never inside the submit. Requests may complete in any order. A flush is done when
+ * every write that had completed before the flush was submitted is on the platter. Ranges that
+ * overlap in flight are the submitter's business.
+ */
+struct disk;
+
+struct disk_config {
+    const char *path;   /* file or block device; "fd:N" for a descriptor we own from then on */
+    const char *format; /* "raw" (others as they come); NULL or "" is raw: never probed */
+    bool readonly;
+    bool direct;        /* cache=none or directsync: past the host's page cache */
+    bool no_flush;      /* cache=unsafe */
+    bool writethrough;  /* cache=writethrough or directsync: each write is durable when done */
+    bool discard;       /* discard=unmap */
+};
+
+int disk_open(struct disk **out, const struct disk_config *config, struct error *err);
+struct disk *disk_ref(struct disk *disk);
+void disk_close(struct disk *disk); /* drops one opener; no request of his is in flight; NULL fine */
+
+uint64_t disk_bytes(const struct disk *disk);
+unsigned disk_sector_size(const struct disk *disk); /* smallest unit of a transfer: 512 or 4096 */
+bool disk_readonly(const struct disk *disk);
+bool disk_can_discard(const struct disk *disk);
+const char *disk_path(const struct disk *disk);   /* as configured */
+const char *disk_format(const struct disk *disk); /* "raw", ... */
+
+enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_ZERO };
+
+struct disk_request {
+    enum disk_op op;
+    uint64_t offset;         /* bytes */
+    uint64_t length;         /* bytes; for reads and writes the sum of iov */
+    const struct iovec *iov; /* the caller's, until done */
+    unsigned iov_count;
+    void (*done)(struct disk_request *req, int rc); /* rc: 0 or a negative errno */
+    void *owner;                                    /* the caller's */
+    struct {
+        uint64_t started;
+        struct disk *disk;
+        struct disk_queue *queue;
+        struct disk_request *next;
+        uint64_t moved;
+        void *bounce;
+        int rc;
+    } priv;
+};
+
+/* A loop's way to disks: an io_uring (or a few threads where the host forbids it). */
+struct disk_queue;
+int disk_queue_open(struct disk_queue **out, struct loop *loop, struct error *err);
+void disk_queue_close(struct disk_queue *queue); /* nothing in flight; NULL is fine */
+void disk_submit(struct disk *disk, struct disk_queue *queue, struct disk_request *req);
+
+struct disk_stats {
+    uint64_t read_bytes, write_bytes, reads, writes, flushes, discards, errors;
+    uint64_t read_ns, write_ns, flush_ns; /* summed latencies */
+};
+struct disk_stats disk_get_stats(const struct disk *disk); /* any thread; a snapshot */
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_BLOCK_DRIVE_H
+#define DM_BLOCK_DRIVE_H
+#include <stdbool.h>
+#include "dm/block/disk.h"
+
+/*
+ * A drive: the slot that a device reads its medium from. A hard disk's drive is always full until
+ * it is unplugged; a CD-ROM's may be empty, and QMP changes what lies in it. -drive makes one.
+ *
+ * Its home is the machine loop, but the medium seen by the device changes only on the device's
+ * loop: drive_change() posts there, and the device's `changed` takes the old one out.
+ */
+struct drive;
+
+struct drive_config {
+    const char *id; /* "ide-5632", "ide0-hd0" */
+    bool cdrom;
+    bool readonly;
+    const char *serial; /* NULL: the device invents one */
+    struct disk *disk;  /* taken over; NULL: empty */
+};
+
+int drive_open(struct drive **out, const struct drive_config *config, struct error *err);
+void drive_close(struct drive *drive); /* no device attached */
+
+const char *drive_id(const struct drive *drive);
+bool drive_is_cdrom(const struct drive *drive);
+bool drive_readonly(const struct drive *drive);
+const char *drive_serial(const struct drive *drive); /* may be NULL */
+struct disk *drive_disk(const struct drive *drive);  /* as the device sees it; NULL: empty */
+
+/* ---- The device's side (its loop) ---- */
+struct drive_ops {
+    /*
+     * The medium is about to change to `next` (NULL: none). The device ends what it has in flight,
+     * then calls drive_accept() - at once or later - and reports the change to its guest.
+     */
+    void (*changed)(void *owner, struct disk *next);
+    /* Eject was asked for while the guest holds the door locked: tell the guest. */
+    void (*eject_asked)(void *owner);
+};
+/* -EBUSY when another device has it. A loop per device. */
+int drive_attach(struct drive *drive, struct loop *loop, const struct drive_ops *ops, void *owner,
+                 struct error *err);
+void drive_detach(struct drive *drive);
+void drive_accept(struct drive *drive); /* the old medium is out of use; `next` is in */
+/* The guest locks the door, or opens and closes the tray (START STOP UNIT). */
+void drive_set_locked(struct drive *drive, bool locked);
+void drive_set_tray(struct drive *drive, bool open);
+bool drive_locked(const struct drive *drive);
+bool drive_tray_open(const struct drive *drive);
+
+/* ---- QMP's side (the machine loop) ---- */
+/*
+ * Puts `disk` (taken over; NULL: nothing) into the drive. -EBUSY with the sentence where the guest
+ * has locked the door and `force` is not set. done(arg, rc) on the machine loop, later.
+ */
+int drive_change(struct drive *drive, struct disk *disk, bool force,
+                 void (*done)(void *arg, int rc), void *arg, struct error *err);
+#endif
