@@ -20,7 +20,8 @@ struct pci_regs {
 };
 /* For the saved table of a device whose regs begin with `struct pci_regs pci`. */
 #define SAVED_PCI(type)                                                                            \
-    SAVED_ARRAY(type, pci.config), SAVED(type, pci.intx), SAVED(type, pci.gone)
+    SAVED_ARRAY(type, pci.config), SAVED(type, pci.intx), SAVED(type, pci.gone),                   \
+        SAVED_ARRAY(type, pci.reserved)
 
 enum pci_bar_kind { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64, PCI_BAR_ROM };
 

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# make, make demo, make check: see README.md. V=1 shows commands; SAN=address,undefined or
+# SAN=thread and DEBUG=1 are builds of their own, beside the release in build/.
+
+-include config.mk
+
+comma := ,
+FLAVOUR := $(if $(SAN),-san-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
+B ?= build$(FLAVOUR)
+PREFIX ?= /usr/local
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
+
+CPPFLAGS := -I. -DFIRMWARE_DIR='"$(FIRMWARE_DIR)"' -DIPXE_DIR='"$(IPXE_DIR)"' $(LIB_CFLAGS)
+WARN := -Wall -Wextra -Werror
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fcf-protection
+ifneq ($(SAN),)
+  OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
+  LDFLAGS += -fsanitize=$(SAN)
+else ifneq ($(DEBUG),)
+  OPT := -Og -g
+else
+  OPT := -O2 -g $(HARDEN)
+  LDFLAGS += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+endif
+override CFLAGS := -std=gnu11 $(OPT) $(WARN) $(CONFIG_CFLAGS)
+
+sources = $(shell find $(1) -name '*.c' | LC_ALL=C sort)
+LIB_SRC := $(filter-out dm/main.c,$(call sources,dm ioreq devices pv-backends))
+KIT_SRC := $(call sources,tests/kit)
+TEST_SRC := $(shell find tests/unit -name 'test_*.c' | LC_ALL=C sort)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+TESTS := $(TEST_SRC:%.c=$(B)/%)
+HEADERS := $(shell find dm ioreq devices pv-backends tests -name '*.h' | LC_ALL=C sort)
+
+.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen install format \
+        clean packages tests
+.SECONDARY:
+
+all: $(B)/xen-dm
+
+config.mk: configure
+	@if ! ./configure >$@.log 2>&1; then cat $@.log >&2; \
+	 if [ "$$(id -u)" = 0 ] && tests/install-packages build; then ./configure; else exit 1; fi; \
+	 fi; rm -f $@.log
+
+$(B)/xen-dm: $(B)/dm/main.o $(B)/libdm.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(B)/libdm.a: $(LIB_OBJ)
+	$(call say,AR)
+	$(Q)rm -f $@; ar rcs $@ $^
+
+$(B)/%.o: %.c config.mk
+	$(call say,CC)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(TESTS): $(B)/%: $(B)/%.o $(KIT_SRC:%.c=$(B)/%.o) $(B)/libdm.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+
+-include $(LIB_OBJ:.o=.d) $(TESTS:=.d) $(KIT_SRC:%.c=$(B)/%.d) $(B)/dm/main.d
+
+tests: $(TESTS)
+
+# Units under ASan and UBSan. The tests of one flavour run here; `check` chooses the flavours.
+check-unit: $(TESTS)
+	@tests/run-unit $(TESTS)
+
+check-fast: packages
+	@$(MAKE) --no-print-directory SAN=address,undefined check-unit check-arrows
+
+check: packages
+	@tests/check
+
+check-xen: all
+	@tests/xenhost/run --dm $(B)/xen-dm
+
+demo:
+	@tests/install-packages build box
+	@$(MAKE) --no-print-directory all
+	@tests/xenhost/demo
+
+packages:
+	@tests/install-packages build test
+
+# Include lines are arrows between floors; this prints those that point uphill.
+check-arrows:
+	@tests/arrows
+
+# Every header compiles by itself.
+check-headers: config.mk
+	@for h in $(HEADERS); do \
+	  $(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only -x c -include $$h /dev/null || exit 1; done
+
+install: all
+	install -D -m 755 $(B)/xen-dm $(DESTDIR)$(PREFIX)/libexec/xen-dm
+
+format:
+	clang-format -i $(LIB_SRC) dm/main.c $(KIT_SRC) $(TEST_SRC) $(HEADERS)
+
+clean:
+	rm -rf build build-* config.mk

@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The event loop: epoll for descriptors, a binary heap of timers, an inbox that an eventfd wakes,
+ * and a window of polling before sleep. The inbox's mutex is the only lock, and guards two pointers.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "dm/base/bytes.h"
+#include "dm/base/clock.h"
+#include "dm/base/error.h"
+#include "dm/base/log.h"
+#include "dm/base/loop.h"
+
+#define EVENTS_A_PASS 32
+#define HITS_A_LOOK 8
+#define WINDOW_DEFAULT (50 * NS_PER_US)
+#define WINDOW_LEAST (2 * NS_PER_US)
+
+struct message {
+    struct message *next;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct watch {
+    struct loop *loop;
+    int fd;
+    unsigned events;
+    watch_fn *fn;
+    void *arg;
+    bool closed;        /* freed after the pass: an event of it may still be in the batch */
+    struct watch *next; /* in the loop's list of closed ones */
+};
+
+struct loop {
+    char name[16];
+    int epoll, wake;
+    atomic_bool stop;
+    atomic_bool asleep; /* posters write the eventfd only if somebody may be sleeping */
+    pthread_mutex_t inbox_mutex;
+    struct message *inbox, **inbox_tail;
+    atomic_bool has_mail;
+    struct timer **heap; /* heap[1] is due first */
+    size_t timers, heap_room;
+    struct poller *pollers;
+    struct hook *hooks;
+    struct watch *closed;
+    uint64_t window_most, window;
+    pthread_t thread;
+    bool threaded;
+    struct loop_stats stats; /* written by the loop's thread; others read a stale word at worst */
+};
+
+static _Thread_local struct loop *current;
+
+struct loop *loop_current(void)
+{
+    return current;
+}
+
+const char *loop_name(const struct loop *loop)
+{
+    return loop->name;
+}
+
+int loop_open(struct loop **out, const char *name, struct error *err)
+{
+    struct loop *l = calloc(1, sizeof(*l));
+    struct epoll_event ev = { .events = EPOLLIN };
+    int rc;
+
+    if (!l)
+        return error_set(err, -ENOMEM, "loop %s: out of memory", name);
+    l->epoll = l->wake = -1;
+    pthread_mutex_init(&l->inbox_mutex, NULL);
+    l->inbox_tail = &l->inbox;
+    l->window = l->window_most = WINDOW_DEFAULT;
+    for (size_t i = 0; i + 1 < sizeof(l->name) && name[i]; i++)
+        l->name[i] = name[i];
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->epoll < 0 || l->wake < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->wake, &ev) < 0) {
+        rc = error_errno(err, "open the event loop %s", name);
+        loop_close(l);
+        return rc;
+    }
+    *out = l;
+    return 0;
+}
+
+static void free_closed(struct loop *l)
+{
+    struct watch *w;
+
+    while ((w = l->closed)) {
+        l->closed = w->next;
+        free(w);
+    }
+}
+
+void loop_close(struct loop *l)
+{
+    struct message *m;
+
+    if (!l)
+        return;
+    while ((m = l->inbox)) {
+        l->inbox = m->next;
+        free(m);
+    }
+    free_closed(l);
+    if (l->epoll >= 0)
+        close(l->epoll);
+    if (l->wake >= 0)
+        close(l->wake);
+    pthread_mutex_destroy(&l->inbox_mutex);
+    free(l->heap);
+    free(l);
+}
+
+/* ---- Messages ---- */
+
+static void wake(struct loop *l)
+{
+    uint64_t one = 1;
+
+    if (atomic_load(&l->asleep) && write(l->wake, &one, sizeof(one)) < 0 && errno != EAGAIN)
+        log_error("wake loop %s: errno %d", l->name, errno);
+}
+
+void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
+{
+    struct message *m = malloc(sizeof(*m));
+
+    if (!m) {
+        log_error("out of memory for a message to loop %s", l->name);
+        abort();
+    }
+    *m = (struct message){ .fn = fn, .arg = arg };
+    pthread_mutex_lock(&l->inbox_mutex);
+    *l->inbox_tail = m;
+    l->inbox_tail = &m->next;
+    pthread_mutex_unlock(&l->inbox_mutex);
+    atomic_store(&l->has_mail, true);
+    wake(l);
+}
+
+static bool run_messages(struct loop *l)
+{
+    struct message *m, *next;
+
+    if (!atomic_exchange(&l->has_mail, false))
+        return false;
+    pthread_mutex_lock(&l->inbox_mutex);
+    m = l->inbox;
+    l->inbox = NULL;
+    l->inbox_tail = &l->inbox;
+    pthread_mutex_unlock(&l->inbox_mutex);
+    for (; m; m = next) {
+        next = m->next;
+        m->fn(m->arg);
+        free(m);
+        l->stats.messages++;
+    }
+    return true;
+}
+
+void loop_stop(struct loop *l)
+{
+    atomic_store(&l->stop, true);
+    wake(l);
+}
+
+/* ---- Watches ---- */
+
+static uint32_t to_epoll(unsigned events)
+{
+    return (events & WATCH_READ ? (uint32_t)EPOLLIN : 0) |
+           (events & WATCH_WRITE ? (uint32_t)EPOLLOUT : 0);
+}
+
+int watch_open(struct watch **out, struct loop *l, int fd, unsigned events, watch_fn *fn,
+               void *arg, struct error *err)
+{
+    struct watch *w = calloc(1, sizeof(*w));
+    struct epoll_event ev = { .events = to_epoll(events), .data.ptr = w };
+
+    if (!w)
+        return error_set(err, -ENOMEM, "loop %s: out of memory", l->name);
+    *w = (struct watch){ .loop = l, .fd = fd, .events = events, .fn = fn, .arg = arg };
+    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) < 0) {
+        free(w);
+        return error_errno(err, "watch descriptor %d", fd);
+    }
+    *out = w;
+    return 0;
+}
+
+void watch_set(struct watch *w, unsigned events)
+{
+    struct epoll_event ev = { .events = to_epoll(events), .data.ptr = w };
+
+    if (w->events == events)
+        return;
+    w->events = events;
+    if (epoll_ctl(w->loop->epoll, EPOLL_CTL_MOD, w->fd, &ev) < 0)
+        log_error("loop %s: change the watch of descriptor %d: errno %d", w->loop->name, w->fd,
+                  errno);
+}
+
+void watch_close(struct watch *w)
+{
+    if (!w)
+        return;
+    epoll_ctl(w->loop->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+    w->closed = true;
+    w->next = w->loop->closed;
+    w->loop->closed = w;
+}
+
+/* ---- Timers: a heap by due time, 1-based so that slot 0 means "not set" ---- */
+
+static void heap_put(struct loop *l, size_t slot, struct timer *t)
+{
+    l->heap[slot] = t;
+    t->slot = slot;
+}
+
+static void heap_up(struct loop *l, size_t slot)
+{
+    struct timer *t = l->heap[slot];
+
+    for (; slot > 1 && l->heap[slot / 2]->due > t->due; slot /= 2)
+        heap_put(l, slot, l->heap[slot / 2]);
+    heap_put(l, slot, t);
+}
+
+static void heap_down(struct loop *l, size_t slot)
+{
+    struct timer *t = l->heap[slot];
+    size_t child;
+
+    for (; (child = 2 * slot) <= l->timers; slot = child) {
+        if (child < l->timers && l->heap[child + 1]->due < l->heap[child]->due)
+            child++;
+        if (l->heap[child]->due >= t->due)
+            break;
+        heap_put(l, slot, l->heap[child]);
+    }
+    heap_put(l, slot, t);
+}
+
+void timer_init(struct timer *t, struct loop *l, void (*fn)(void *arg), void *arg)
+{
+    *t = (struct timer){ .loop = l, .fn = fn, .arg = arg };
+}
+
+void timer_set(struct timer *t, uint64_t due)
+{
+    struct loop *l = t->loop;
+
+    timer_clear(t);
+    t->due = due;
+    if (l->timers + 1 >= l->heap_room) {
+        size_t room = l->heap_room ? 2 * l->heap_room : 16;
+        struct timer **heap = realloc(l->heap, room * sizeof(*heap));
+
+        if (!heap) {
+            log_error("out of memory for a timer of loop %s", l->name);
+            abort();
+        }
+        l->heap = heap;
+        l->heap_room = room;
+    }
+    heap_put(l, ++l->timers, t);
+    heap_up(l, t->slot);
+}
+
+void timer_set_in(struct timer *t, uint64_t ns)
+{
+    timer_set(t, clock_now() + ns);
+}
+
+void timer_clear(struct timer *t)
+{
+    struct loop *l = t->loop;
+    size_t slot = t->slot;
+    struct timer *last;
+
+    if (!slot)
+        return;
+    t->slot = 0;
+    last = l->heap[l->timers--];
+    if (last == t)
+        return;
+    heap_put(l, slot, last);
+    heap_up(l, slot);
+    heap_down(l, last->slot);
+}
+
+bool timer_is_set(const struct timer *t)
+{
+    return t->slot != 0;
+}
+
+uint64_t loop_next_timer(const struct loop *l)
+{
+    return l->timers ? l->heap[1]->due : UINT64_MAX;
+}
+
+static bool run_timers(struct loop *l)
+{
+    uint64_t now;
+    bool any = false;
+
+    if (!l->timers)
+        return false;
+    now = clock_now(); /* once: a timer that sets itself again at once must not keep us here */
+    while (l->timers && l->heap[1]->due <= now) {
+        struct timer *t = l->heap[1];
+
+        timer_clear(t);
+        t->fn(t->arg);
+        l->stats.timers++;
+        any = true;
+        if (t->slot && t->due <= now)
+            break;
+    }
+    return any;
+}
+
+/* ---- Pollers and hooks ---- */
+
+void loop_add_poller(struct loop *l, struct poller *p)
+{
+    p->next = l->pollers;
+    l->pollers = p;
+}
+
+void loop_remove_poller(struct loop *l, struct poller *p)
+{
+    for (struct poller **at = &l->pollers; *at; at = &(*at)->next)
+        if (*at == p) {
+            *at = p->next;
+            return;
+        }
+}
+
+void loop_add_hook(struct loop *l, struct hook *h)
+{
+    h->next = l->hooks;
+    l->hooks = h;
+}
+
+void loop_remove_hook(struct loop *l, struct hook *h)
+{
+    for (struct hook **at = &l->hooks; *at; at = &(*at)->next)
+        if (*at == h) {
+            *at = h->next;
+            return;
+        }
+}
+
+void loop_set_poll_window(struct loop *l, uint64_t ns)
+{
+    l->window_most = ns;
+    l->window = ns;
+}
+
+static bool poll_once(struct loop *l)
+{
+    bool any = false;
+
+    for (struct poller *p = l->pollers, *next; p; p = next) {
+        next = p->next;
+        any |= p->poll(p->arg);
+    }
+    return any;
+}
+
+static void run_hooks(struct loop *l)
+{
+    for (struct hook *h = l->hooks, *next; h; h = next) {
+        next = h->next;
+        h->fn(h->arg);
+    }
+}
+
+/*
+ * Looks at the pollers for up to the window. The window doubles when it paid and halves when it
+ * did not, so a guest that stops asking soon costs nothing.
+ */
+static bool poll_window(struct loop *l)
+{
+    uint64_t start, now;
+
+    if (!l->pollers || !l->window_most)
+        return false;
+    start = clock_now();
+    do {
+        for (int i = 0; i < 16; i++) {
+            if (poll_once(l) || atomic_load_explicit(&l->has_mail, memory_order_relaxed)) {
+                l->stats.poll_hits++;
+                l->window = MIN(MAX(2 * l->window, WINDOW_LEAST), l->window_most);
+                return true;
+            }
+            __builtin_ia32_pause();
+        }
+        now = clock_now();
+    } while (now - start < l->window && (!l->timers || l->heap[1]->due > now));
+    l->stats.poll_misses++;
+    l->window = MAX(l->window / 2, WINDOW_LEAST);
+    return false;
+}
+
+/* ---- The pass ---- */
+
+static bool run_events(struct loop *l, const struct timespec *wait)
+{
+    struct epoll_event events[EVENTS_A_PASS];
+    int n = epoll_pwait2(l->epoll, events, EVENTS_A_PASS, wait, NULL);
+    bool any = false;
+
+    for (int i = 0; i < n; i++) {
+        struct watch *w = events[i].data.ptr;
+        uint32_t e = events[i].events;
+        uint64_t count;
+
+        if (!w) { /* the wake-up */
+            if (read(l->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
+                log_error("loop %s: read the wake-up: errno %d", l->name, errno);
+            continue;
+        }
+        if (w->closed)
+            continue;
+        w->fn(w->arg, (e & EPOLLIN ? WATCH_READ : 0) | (e & EPOLLOUT ? WATCH_WRITE : 0) |
+                          (e & (EPOLLHUP | EPOLLERR) ? WATCH_HANGUP : 0));
+        l->stats.events++;
+        any = true;
+    }
+    free_closed(l);
+    return any;
+}
+
+static const struct timespec no_wait;
+
+bool loop_step(struct loop *l)
+{
+    struct loop *outer = current;
+    bool any;
+
+    current = l;
+    any = run_messages(l);
+    any |= run_timers(l);
+    any |= poll_once(l);
+    run_hooks(l);
+    any |= run_events(l, &no_wait);
+    run_hooks(l);
+    current = outer;
+    return any;
+}
+
+/* Sleeps until something happens or the next timer is due. */
+static bool sleep_pass(struct loop *l)
+{
+    uint64_t due = loop_next_timer(l), now = due == UINT64_MAX ? 0 : clock_now(), ns;
+    struct timespec ts;
+    bool any;
+
+    ns = due > now ? due - now : 0;
+    ts.tv_sec = (time_t)(ns / NS_PER_SEC);
+    ts.tv_nsec = (long)(ns % NS_PER_SEC);
+    atomic_store(&l->asleep, true);
+    if (atomic_load(&l->has_mail) || atomic_load(&l->stop)) /* came before we said we sleep */
+        ts = no_wait;
+    any = run_events(l, due == UINT64_MAX && (ts.tv_sec || ts.tv_nsec) ? NULL : &ts);
+    atomic_store(&l->asleep, false);
+    l->stats.wakeups++;
+    return any;
+}
+
+void loop_run(struct loop *l)
+{
+    struct loop *outer = current;
+    bool worth_polling = false;
+    unsigned hits = 0;
+
+    current = l;
+    while (!atomic_load(&l->stop)) {
+        bool any = run_messages(l);
+
+        any |= run_timers(l);
+        run_hooks(l);
+        if (any) {
+            run_events(l, &no_wait);
+            worth_polling = true;
+        } else if (worth_polling && poll_window(l)) {
+            if (++hits % HITS_A_LOOK == 0) /* descriptors wait a little while pollers are busy */
+                run_events(l, &no_wait);
+        } else {
+            worth_polling = sleep_pass(l);
+        }
+    }
+    current = outer;
+}
+
+static void *thread_main(void *arg)
+{
+    struct loop *l = arg;
+
+    prctl(PR_SET_NAME, l->name);
+    loop_run(l);
+    return NULL;
+}
+
+int loop_start_thread(struct loop *l, struct error *err)
+{
+    sigset_t all, old;
+    int rc;
+
+    sigfillset(&all); /* signals are the machine loop's */
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&l->thread, NULL, thread_main, l);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc)
+        return error_set(err, -rc, "start the thread of loop %s: errno %d", l->name, rc);
+    l->threaded = true;
+    return 0;
+}
+
+void loop_join_thread(struct loop *l)
+{
+    if (!l || !l->threaded)
+        return;
+    loop_stop(l);
+    pthread_join(l->thread, NULL);
+    l->threaded = false;
+}
+
+struct loop_stats loop_get_stats(const struct loop *l)
+{
+    return l->stats;
+}
