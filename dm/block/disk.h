@@ -33,9 +33,12 @@ struct disk *disk_ref(struct disk *disk);
 void disk_close(struct disk *disk); /* drops one opener; no request of his is in flight; NULL fine */
 
 uint64_t disk_bytes(const struct disk *disk);
-unsigned disk_sector_size(const struct disk *disk); /* smallest unit of a transfer: 512 or 4096 */
+/* The medium's own unit, 512 or 4096. Transfers of 512 always work; the host may have to read first. */
+unsigned disk_sector_size(const struct disk *disk);
 bool disk_readonly(const struct disk *disk);
 bool disk_can_discard(const struct disk *disk);
+/* Goes up when a write, zero or discard begins and when it ends. Any thread. For caches above. */
+uint64_t disk_changes(const struct disk *disk);
 const char *disk_path(const struct disk *disk);   /* as configured */
 const char *disk_format(const struct disk *disk); /* "raw", ... */
 

@@ -3,6 +3,7 @@
 #define DM_BLOCK_DRIVE_H
 #include <stdbool.h>
 #include "dm/block/disk.h"
+struct loop;
 
 /*
  * A drive: the slot that a device reads its medium from. A hard disk's drive is always full until
@@ -18,7 +19,7 @@ struct drive_config {
     bool cdrom;
     bool readonly;
     const char *serial; /* NULL: the device invents one */
-    struct disk *disk;  /* taken over; NULL: empty */
+    struct disk *disk;  /* taken over if all goes well; NULL: empty */
 };
 
 int drive_open(struct drive **out, const struct drive_config *config, struct error *err);
@@ -45,6 +46,11 @@ int drive_attach(struct drive *drive, struct loop *loop, const struct drive_ops 
                  struct error *err);
 void drive_detach(struct drive *drive);
 void drive_accept(struct drive *drive); /* the old medium is out of use; `next` is in */
+/*
+ * Unplug: takes the medium out for good. done(arg) on the device's loop, later, once the disk is
+ * closed (on the machine loop, which may be looking at it). The device has nothing in flight.
+ */
+void drive_remove(struct drive *drive, void (*done)(void *arg), void *arg);
 /* The guest locks the door, or opens and closes the tray (START STOP UNIT). */
 void drive_set_locked(struct drive *drive, bool locked);
 void drive_set_tray(struct drive *drive, bool open);
@@ -53,8 +59,15 @@ bool drive_tray_open(const struct drive *drive);
 
 /* ---- QMP's side (the machine loop) ---- */
 /*
- * Puts `disk` (taken over; NULL: nothing) into the drive. -EBUSY with the sentence where the guest
- * has locked the door and `force` is not set. done(arg, rc) on the machine loop, later.
+ * The machine loop, where media are closed. Until it is named, that is done on the device's loop,
+ * which suits those who have but one.
+ */
+void drive_set_home(struct drive *drive, struct loop *machine);
+/*
+ * Puts `disk` (NULL: nothing) into the drive; taken over if this returns 0. -EBUSY with the
+ * sentence where the guest has locked the door and `force` is not set, or where an earlier change
+ * is still under way. done(arg, rc) on the machine loop, later; it may be NULL. The tray is open
+ * after a medium was taken out, and closed after one was put in.
  */
 int drive_change(struct drive *drive, struct disk *disk, bool force,
                  void (*done)(void *arg, int rc), void *arg, struct error *err);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Disks in general: which format, who may ask for what, and the counting. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "dm/base/bytes.h"
+#include "dm/base/clock.h"
+#include "dm/base/error.h"
+#include "dm/block/format.h"
+#include "dm/block/queue.h"
+
+#define UNIT 512u
+
+static const struct {
+    const char *name;
+    int (*open)(struct disk **out, const struct disk_config *config, struct error *err);
+} formats[] = {
+    { "raw", raw_open },
+};
+
+int disk_open(struct disk **out, const struct disk_config *config, struct error *err)
+{
+    const char *format = config->format && *config->format ? config->format : "raw";
+
+    if (!config->path || !*config->path)
+        return error_set(err, -EINVAL, "a disk needs the path of its image");
+    for (unsigned i = 0; i < ARRAY_SIZE(formats); i++)
+        if (!strcmp(formats[i].name, format))
+            return formats[i].open(out, config, err);
+    return error_set(err, -ENOTSUP,
+                     "disk image %s: format %s is not supported; xen-dm reads raw images only so "
+                     "far: convert it with \"qemu-img convert -O raw\" and say format=raw",
+                     config->path, format);
+}
+
+int disk_init(struct disk *disk, const struct disk_ops *ops, const struct disk_config *config,
+              struct error *err)
+{
+    disk->ops = ops;
+    disk->readonly = config->readonly;
+    disk->sector_size = UNIT;
+    atomic_store(&disk->openers, 1);
+    disk->path = strdup(config->path);
+    if (!disk->path)
+        return error_set(err, -ENOMEM, "disk image %s: out of memory", config->path);
+    return 0;
+}
+
+struct disk *disk_ref(struct disk *disk)
+{
+    atomic_fetch_add(&disk->openers, 1);
+    return disk;
+}
+
+void disk_close(struct disk *disk)
+{
+    char *path;
+
+    if (!disk || atomic_fetch_sub(&disk->openers, 1) > 1)
+        return;
+    path = disk->path;
+    disk->ops->close(disk);
+    free(path);
+}
+
+uint64_t disk_bytes(const struct disk *disk)
+{
+    return disk->bytes;
+}
+
+unsigned disk_sector_size(const struct disk *disk)
+{
+    return disk->sector_size;
+}
+
+bool disk_readonly(const struct disk *disk)
+{
+    return disk->readonly;
+}
+
+bool disk_can_discard(const struct disk *disk)
+{
+    return atomic_load(&disk->can_discard);
+}
+
+const char *disk_path(const struct disk *disk)
+{
+    return disk->path;
+}
+
+const char *disk_format(const struct disk *disk)
+{
+    return disk->ops->name;
+}
+
+uint64_t disk_changes(const struct disk *disk)
+{
+    return atomic_load(&disk->changes);
+}
+
+/* ---- Requests ---- */
+
+static bool changes_data(const struct disk_request *req)
+{
+    return req->op == DISK_WRITE || req->op == DISK_DISCARD || req->op == DISK_ZERO;
+}
+
+static uint64_t iov_bytes(const struct disk_request *req)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < req->iov_count; i++)
+        sum += req->iov[i].iov_len;
+    return sum;
+}
+
+/* 0, or why this request cannot be. */
+static int judge(const struct disk *disk, const struct disk_request *req)
+{
+    if (req->op == DISK_FLUSH)
+        return 0;
+    if (changes_data(req) && disk->readonly)
+        return -EROFS;
+    if (req->op == DISK_DISCARD && !disk_can_discard(disk))
+        return -EOPNOTSUPP;
+    if (req->offset % UNIT || req->length % UNIT)
+        return -EINVAL;
+    if (req->offset > disk->bytes || req->length > disk->bytes - req->offset)
+        return -EINVAL;
+    if ((req->op == DISK_READ || req->op == DISK_WRITE) && iov_bytes(req) != req->length)
+        return -EINVAL;
+    return 0;
+}
+
+void disk_submit(struct disk *disk, struct disk_queue *queue, struct disk_request *req)
+{
+    int rc = judge(disk, req);
+
+    memset(&req->priv, 0, sizeof(req->priv));
+    req->priv.disk = disk;
+    req->priv.queue = queue;
+    req->priv.started = clock_now();
+    if (changes_data(req))
+        atomic_fetch_add(&disk->changes, 1);
+    if (rc < 0 || (!req->length && req->op != DISK_FLUSH))
+        disk_queue_finish(queue, req, rc);
+    else
+        disk->ops->submit(disk, queue, req);
+}
+
+void disk_done(struct disk_request *req, int rc)
+{
+    struct disk *disk = req->priv.disk;
+    uint64_t ns = clock_now() - req->priv.started;
+    unsigned way = req->op == DISK_WRITE;
+
+    switch (rc < 0 ? DISK_ZERO : req->op) {
+    case DISK_READ:
+    case DISK_WRITE:
+        atomic_fetch_add_explicit(&disk->stats.bytes[way], req->length, memory_order_relaxed);
+        atomic_fetch_add_explicit(&disk->stats.count[way], 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&disk->stats.ns[way], ns, memory_order_relaxed);
+        break;
+    case DISK_FLUSH:
+        atomic_fetch_add_explicit(&disk->stats.flushes, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&disk->stats.flush_ns, ns, memory_order_relaxed);
+        break;
+    case DISK_DISCARD:
+        atomic_fetch_add_explicit(&disk->stats.discards, 1, memory_order_relaxed);
+        break;
+    case DISK_ZERO:
+        break;
+    }
+    if (rc < 0)
+        atomic_fetch_add_explicit(&disk->stats.errors, 1, memory_order_relaxed);
+    /* again at the end: what was read while the write was under way may be old or new */
+    if (changes_data(req))
+        atomic_fetch_add(&disk->changes, 1);
+    req->done(req, rc);
+}
+
+struct disk_stats disk_get_stats(const struct disk *disk)
+{
+    return (struct disk_stats){
+        .read_bytes = atomic_load(&disk->stats.bytes[0]),
+        .write_bytes = atomic_load(&disk->stats.bytes[1]),
+        .reads = atomic_load(&disk->stats.count[0]),
+        .writes = atomic_load(&disk->stats.count[1]),
+        .read_ns = atomic_load(&disk->stats.ns[0]),
+        .write_ns = atomic_load(&disk->stats.ns[1]),
+        .flushes = atomic_load(&disk->stats.flushes),
+        .flush_ns = atomic_load(&disk->stats.flush_ns),
+        .discards = atomic_load(&disk->stats.discards),
+        .errors = atomic_load(&disk->stats.errors),
+    };
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A drive: a slot, the medium in it, and the messages by which QMP changes that under a device that
+ * lives on a loop of its own. The device's loop puts the new medium in; the machine loop closes the
+ * old one, so that what it looked at does not vanish while it looks.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include "dm/base/error.h"
+#include "dm/base/loop.h"
+#include "dm/block/drive.h"
+
+struct change {
+    struct drive *drive;
+    struct disk *next;
+    struct disk *old;
+    void (*done)(void *arg, int rc);
+    void *arg;
+};
+
+struct removal {
+    struct loop *device_loop;
+    struct disk *old;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+struct drive {
+    char *id, *serial;
+    bool cdrom, readonly;
+    _Atomic(struct disk *) disk;
+    atomic_bool locked, tray_open;
+    struct loop *home;
+
+    struct loop *loop; /* the device's; with the two below, set by attach */
+    const struct drive_ops *ops;
+    void *owner;
+
+    struct change *change; /* the machine loop's: under way */
+    struct change *asked;  /* the device loop's: the device has not accepted it yet */
+};
+
+int drive_open(struct drive **out, const struct drive_config *config, struct error *err)
+{
+    struct drive *d = calloc(1, sizeof(*d));
+
+    if (!d)
+        return error_set(err, -ENOMEM, "drive %s: out of memory", config->id);
+    d->id = strdup(config->id);
+    d->serial = config->serial ? strdup(config->serial) : NULL;
+    if (!d->id || (config->serial && !d->serial)) {
+        drive_close(d);
+        return error_set(err, -ENOMEM, "drive %s: out of memory", config->id);
+    }
+    d->cdrom = config->cdrom;
+    d->readonly = config->readonly || config->cdrom;
+    atomic_store(&d->disk, config->disk);
+    *out = d;
+    return 0;
+}
+
+void drive_close(struct drive *d)
+{
+    if (!d)
+        return;
+    if (d->change) { /* its messages died with their loops */
+        disk_close(d->change->next);
+        disk_close(d->change->old);
+        free(d->change);
+    }
+    disk_close(atomic_load(&d->disk));
+    free(d->id);
+    free(d->serial);
+    free(d);
+}
+
+const char *drive_id(const struct drive *d)
+{
+    return d->id;
+}
+
+bool drive_is_cdrom(const struct drive *d)
+{
+    return d->cdrom;
+}
+
+bool drive_readonly(const struct drive *d)
+{
+    const struct disk *disk = atomic_load(&d->disk);
+
+    return d->readonly || (disk && disk_readonly(disk));
+}
+
+const char *drive_serial(const struct drive *d)
+{
+    return d->serial;
+}
+
+struct disk *drive_disk(const struct drive *d)
+{
+    return atomic_load(&d->disk);
+}
+
+/* ---- The device's side ---- */
+
+int drive_attach(struct drive *d, struct loop *loop, const struct drive_ops *ops, void *owner,
+                 struct error *err)
+{
+    if (d->ops)
+        return error_set(err, -EBUSY, "drive %s is in use by another device", d->id);
+    d->loop = loop;
+    d->ops = ops;
+    d->owner = owner;
+    return 0;
+}
+
+void drive_detach(struct drive *d)
+{
+    d->ops = NULL;
+    d->owner = NULL;
+    if (d->asked) /* nobody is left to say yes */
+        drive_accept(d);
+}
+
+void drive_set_locked(struct drive *d, bool locked)
+{
+    atomic_store(&d->locked, locked);
+}
+
+void drive_set_tray(struct drive *d, bool open)
+{
+    atomic_store(&d->tray_open, open);
+}
+
+bool drive_locked(const struct drive *d)
+{
+    return atomic_load(&d->locked);
+}
+
+bool drive_tray_open(const struct drive *d)
+{
+    return atomic_load(&d->tray_open);
+}
+
+static void change_ended(void *arg)
+{
+    struct change *c = arg;
+
+    disk_close(c->old);
+    c->drive->change = NULL;
+    if (c->done)
+        c->done(c->arg, 0);
+    free(c);
+}
+
+void drive_accept(struct drive *d)
+{
+    struct change *c = d->asked;
+
+    if (!c)
+        return;
+    d->asked = NULL;
+    c->old = atomic_exchange(&d->disk, c->next);
+    atomic_store(&d->tray_open, !c->next);
+    if (!c->next)
+        atomic_store(&d->locked, false); /* forced out: there is nothing left to hold */
+    c->next = NULL;
+    loop_post(d->home ? d->home : d->loop, change_ended, c);
+}
+
+static void removal_ended(void *arg)
+{
+    struct removal *r = arg;
+
+    r->done(r->arg);
+    free(r);
+}
+
+static void close_removed(void *arg)
+{
+    struct removal *r = arg;
+
+    disk_close(r->old);
+    loop_post(r->device_loop, removal_ended, r);
+}
+
+void drive_remove(struct drive *d, void (*done)(void *arg), void *arg)
+{
+    struct removal *r = malloc(sizeof(*r));
+
+    if (!r) { /* then we close it under the machine loop's eyes rather than keep it open */
+        disk_close(atomic_exchange(&d->disk, NULL));
+        loop_post(d->loop, done, arg);
+        return;
+    }
+    *r = (struct removal){ .device_loop = d->loop, .done = done, .arg = arg };
+    r->old = atomic_exchange(&d->disk, NULL);
+    loop_post(d->home ? d->home : d->loop, close_removed, r);
+}
+
+/* ---- QMP's side ---- */
+
+void drive_set_home(struct drive *d, struct loop *machine)
+{
+    d->home = machine;
+}
+
+static void tell_device(void *arg)
+{
+    struct change *c = arg;
+    struct drive *d = c->drive;
+
+    d->asked = c;
+    if (d->ops && d->ops->changed)
+        d->ops->changed(d->owner, c->next);
+    else
+        drive_accept(d);
+}
+
+static void ask_eject(void *arg)
+{
+    struct drive *d = arg;
+
+    if (d->ops && d->ops->eject_asked)
+        d->ops->eject_asked(d->owner);
+}
+
+int drive_change(struct drive *d, struct disk *disk, bool force, void (*done)(void *arg, int rc),
+                 void *arg, struct error *err)
+{
+    struct loop *device = d->loop ? d->loop : d->home;
+    struct change *c;
+
+    if (!d->cdrom)
+        return error_set(err, -EINVAL, "drive %s has no removable medium", d->id);
+    if (!device)
+        return error_set(err, -ENODEV, "drive %s belongs to no device", d->id);
+    if (d->change)
+        return error_set(err, -EBUSY, "drive %s: another change of its medium is under way", d->id);
+    if (drive_locked(d) && !drive_tray_open(d) && !force) {
+        loop_post(device, ask_eject, d);
+        return error_set(err, -EBUSY,
+                         "drive %s is locked by the guest; it was asked to let go, or use force",
+                         d->id);
+    }
+    c = calloc(1, sizeof(*c));
+    if (!c)
+        return error_set(err, -ENOMEM, "drive %s: out of memory", d->id);
+    *c = (struct change){ .drive = d, .next = disk, .done = done, .arg = arg };
+    d->change = c;
+    loop_post(device, tell_device, c);
+    return 0;
+}

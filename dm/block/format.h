@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_BLOCK_FORMAT_H
+#define DM_BLOCK_FORMAT_H
+#include <stdatomic.h>
+#include "dm/block/disk.h"
+
+/*
+ * The seam between a disk and the format of its image. disk.c judges requests and counts; a format
+ * finds the bytes. A format's own struct begins with `struct disk`.
+ */
+struct disk_ops {
+    const char *name;
+    /* Called on a queue's loop; ends with disk_done(), from a completion, never inside the call. */
+    void (*submit)(struct disk *disk, struct disk_queue *queue, struct disk_request *req);
+    void (*close)(struct disk *disk); /* frees it too */
+};
+
+struct disk {
+    const struct disk_ops *ops;
+    char *path;
+    uint64_t bytes;
+    unsigned sector_size;
+    bool readonly;
+    atomic_bool can_discard;
+    atomic_uint openers;
+    atomic_uint_fast64_t changes;
+    struct {
+        atomic_uint_fast64_t bytes[2], count[2], ns[2]; /* reads, writes */
+        atomic_uint_fast64_t flushes, flush_ns, discards, errors;
+    } stats;
+};
+
+/* Fills in what disk_open() was told; the format then sets bytes, sector_size and the rest. */
+int disk_init(struct disk *disk, const struct disk_ops *ops, const struct disk_config *config,
+              struct error *err);
+void disk_done(struct disk_request *req, int rc);
+
+int raw_open(struct disk **out, const struct disk_config *config, struct error *err);
+#endif

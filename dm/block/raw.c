@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Raw images: a file or block device whose byte n is the disk's byte n.
+ *
+ * A file that is no whole number of sectors is served as if zeroes followed; a write there makes it
+ * longer. Direct I/O goes through buffers of our own, because the kernel cannot pin the guest's
+ * pages that requests point at; what is not aligned for it goes through the page cache instead,
+ * which the kernel keeps coherent. Images are never locked: a PV backend opens the same one.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "dm/base/bytes.h"
+#include "dm/base/error.h"
+#include "dm/block/format.h"
+#include "dm/block/queue.h"
+
+#define UNIT 512u
+#define IOV_A_CALL 1024u /* IOV_MAX */
+#define ZERO_BYTES (64 * KIB)
+
+struct raw {
+    struct disk disk;
+    int fd;
+    int direct_fd; /* -1: through the page cache */
+    unsigned align; /* of direct I/O */
+    bool block;
+    bool no_flush, writethrough;
+    atomic_bool no_fast_zero; /* the host has no ZERO_RANGE here */
+};
+
+static const uint8_t zeroes[ZERO_BYTES];
+
+static struct raw *raw_of(struct disk *disk)
+{
+    return container_of(disk, struct raw, disk);
+}
+
+/* ---- Open and close ---- */
+
+static void raw_close(struct disk *disk)
+{
+    struct raw *r = raw_of(disk);
+
+    if (r->direct_fd >= 0)
+        close(r->direct_fd);
+    if (r->fd >= 0)
+        close(r->fd);
+    free(r);
+}
+
+static void raw_submit(struct disk *disk, struct disk_queue *queue, struct disk_request *req);
+
+static const struct disk_ops raw_ops = { .name = "raw", .submit = raw_submit, .close = raw_close };
+
+/* A descriptor handed to us: 0 or more, -1 if `path` is a path. */
+static int given_fd(const char *path)
+{
+    char *end;
+    long fd;
+
+    if (strncmp(path, "fd:", 3))
+        return -1;
+    fd = strtol(path + 3, &end, 10);
+    return *end || end == path + 3 || fd < 0 || fd > 1 << 20 ? -1 : (int)fd;
+}
+
+static int open_image(struct raw *r, const struct disk_config *config, struct error *err)
+{
+    int fd = given_fd(config->path), mode;
+
+    if (fd < 0) {
+        r->fd = open(config->path, (config->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY);
+        if (r->fd < 0 && errno == EISDIR)
+            return error_set(err, -EISDIR, "disk image %s is a directory", config->path);
+        if (r->fd < 0)
+            return error_errno(err, "open disk image %s for %s", config->path,
+                               config->readonly ? "reading" : "reading and writing");
+        return 0;
+    }
+    mode = fcntl(fd, F_GETFL);
+    if (mode < 0)
+        return error_errno(err, "disk image %s", config->path);
+    r->fd = fd;
+    if ((mode & O_ACCMODE) == O_WRONLY || (!config->readonly && (mode & O_ACCMODE) != O_RDWR))
+        return error_set(err, -EACCES, "disk image %s: the descriptor is not open for %s",
+                         config->path, config->readonly ? "reading" : "reading and writing");
+    return 0;
+}
+
+static int find_size(struct raw *r, const struct disk_config *config, struct error *err)
+{
+    struct stat st;
+    uint64_t bytes;
+    int sector = UNIT;
+
+    if (fstat(r->fd, &st) < 0)
+        return error_errno(err, "disk image %s", config->path);
+    if (S_ISDIR(st.st_mode))
+        return error_set(err, -EISDIR, "disk image %s is a directory", config->path);
+    if (S_ISBLK(st.st_mode)) {
+        if (ioctl(r->fd, BLKGETSIZE64, &bytes) < 0 || ioctl(r->fd, BLKSSZGET, &sector) < 0)
+            return error_errno(err, "ask block device %s for its size", config->path);
+        r->block = true;
+        r->disk.sector_size = sector == 4096 ? 4096 : UNIT;
+        r->align = (unsigned)sector;
+    } else if (S_ISREG(st.st_mode)) {
+        bytes = (uint64_t)st.st_size;
+        r->align = 4096;
+    } else {
+        return error_set(err, -EINVAL, "disk image %s is neither a file nor a block device",
+                         config->path);
+    }
+    if (!bytes)
+        return error_set(err, -EINVAL, "disk image %s is empty (0 bytes)", config->path);
+    r->disk.bytes = ROUND_UP(bytes, UNIT);
+    return 0;
+}
+
+static int open_direct(struct raw *r, const struct disk_config *config, struct error *err)
+{
+    char self[64];
+
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", r->fd); /* the same file, whatever its name */
+    r->direct_fd = open(self, (config->readonly ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
+    if (r->direct_fd < 0 && errno == EINVAL)
+        return error_set(err, -EINVAL,
+                         "disk image %s: its file system has no direct I/O; use cache=writeback",
+                         config->path);
+    if (r->direct_fd < 0)
+        return error_errno(err, "open disk image %s for direct I/O", config->path);
+    return 0;
+}
+
+int raw_open(struct disk **out, const struct disk_config *config, struct error *err)
+{
+    struct raw *r = calloc(1, sizeof(*r));
+    int rc;
+
+    if (!r)
+        return error_set(err, -ENOMEM, "disk image %s: out of memory", config->path);
+    r->fd = r->direct_fd = -1;
+    r->no_flush = config->no_flush;
+    r->writethrough = config->writethrough;
+    rc = disk_init(&r->disk, &raw_ops, config, err);
+    if (rc == 0)
+        rc = open_image(r, config, err);
+    if (rc == 0)
+        rc = find_size(r, config, err);
+    if (rc == 0 && config->direct)
+        rc = open_direct(r, config, err);
+    if (rc < 0) {
+        disk_close(&r->disk);
+        return rc;
+    }
+    atomic_store(&r->disk.can_discard, config->discard && !config->readonly);
+    *out = &r->disk;
+    return 0;
+}
+
+/* ---- Requests ---- */
+
+static void finish(struct io *io, int rc)
+{
+    struct disk_request *req = io->req;
+    struct disk_queue *queue = req->priv.queue;
+
+    if (io->bounce)
+        bounce_put(queue, io->bounce);
+    io_put(queue, io);
+    disk_done(req, rc);
+}
+
+/* Finds where byte `at` of the request lies: the index of its vector, and the offset in it. */
+static unsigned seek_iov(const struct disk_request *req, uint64_t at, size_t *within)
+{
+    unsigned i = 0;
+
+    for (; i < req->iov_count && at >= req->iov[i].iov_len; i++)
+        at -= req->iov[i].iov_len;
+    *within = (size_t)at;
+    return i;
+}
+
+/* Copies between `buf` and the request's vectors from byte `at` on. */
+static void copy_iov(const struct disk_request *req, uint64_t at, uint8_t *buf, size_t n, bool out)
+{
+    size_t within;
+
+    for (unsigned i = seek_iov(req, at, &within); n && i < req->iov_count; i++, within = 0) {
+        uint8_t *p = (uint8_t *)req->iov[i].iov_base + within;
+        size_t piece = MIN(n, req->iov[i].iov_len - within);
+
+        if (out)
+            memcpy(buf, p, piece);
+        else
+            memcpy(p, buf, piece);
+        buf += piece;
+        n -= piece;
+    }
+}
+
+static void clear_iov(const struct disk_request *req, uint64_t at)
+{
+    size_t within;
+
+    for (unsigned i = seek_iov(req, at, &within); i < req->iov_count; i++, within = 0)
+        memset((uint8_t *)req->iov[i].iov_base + within, 0, req->iov[i].iov_len - within);
+}
+
+/* Aims `io` at what the request has not moved yet, or as much of it as one call takes. */
+static void aim_cached(struct io *io)
+{
+    const struct disk_request *req = io->req;
+    uint64_t moved = req->priv.moved;
+    size_t within;
+    unsigned i;
+
+    io->length = 0;
+    if (!moved && req->iov_count <= IOV_A_CALL) {
+        io->iov = req->iov;
+        io->iov_count = req->iov_count;
+        io->length = req->length;
+        return;
+    }
+    io->iov = io->window;
+    io->iov_count = 0;
+    for (i = seek_iov(req, moved, &within); i < req->iov_count && io->iov_count < IO_WINDOW;
+         i++, within = 0) {
+        io->window[io->iov_count++] = (struct iovec){
+            .iov_base = (uint8_t *)req->iov[i].iov_base + within,
+            .iov_len = req->iov[i].iov_len - within,
+        };
+        io->length += req->iov[i].iov_len - within;
+    }
+}
+
+/* The same through the bounce buffer: as much as is aligned, or what is not, by the page cache. */
+static void aim_direct(struct raw *r, struct io *io)
+{
+    const struct disk_request *req = io->req;
+    uint64_t at = io->offset, left = req->length - req->priv.moved;
+
+    if (at % r->align)
+        io->length = MIN(left, r->align - at % r->align);
+    else if (left >= r->align)
+        io->length = MIN(ROUND_DOWN(left, r->align), BOUNCE_BYTES);
+    else
+        io->length = left;
+    io->fd = at % r->align || io->length % r->align ? r->fd : r->direct_fd;
+    io->window[0] = (struct iovec){ .iov_base = io->bounce, .iov_len = io->length };
+    io->iov = io->window;
+    io->iov_count = 1;
+    if (req->op == DISK_WRITE)
+        copy_iov(req, req->priv.moved, io->bounce, io->length, true);
+}
+
+static void move_on(struct io *io)
+{
+    struct disk_request *req = io->req;
+    struct raw *r = raw_of(req->priv.disk);
+
+    io->offset = req->offset + req->priv.moved;
+    io->fd = r->fd;
+    if (io->bounce)
+        aim_direct(r, io);
+    else
+        aim_cached(io);
+    io_start(req->priv.queue, io);
+}
+
+static bool try_again(int64_t result)
+{
+    return result == -EINTR || result == -EAGAIN;
+}
+
+static void moved(struct io *io, int64_t n)
+{
+    struct disk_request *req = io->req;
+    bool read = req->op == DISK_READ;
+
+    if (try_again(n)) {
+        io_start(req->priv.queue, io);
+        return;
+    }
+    if (n < 0) {
+        finish(io, (int)n);
+        return;
+    }
+    if (n == 0) { /* the end of the file; for a write there is no such thing */
+        if (read)
+            clear_iov(req, req->priv.moved);
+        finish(io, read ? 0 : -EIO);
+        return;
+    }
+    if (read && io->bounce)
+        copy_iov(req, req->priv.moved, io->bounce, (size_t)n, false);
+    req->priv.moved += (uint64_t)n;
+    if (req->priv.moved >= req->length)
+        finish(io, 0);
+    else
+        move_on(io);
+}
+
+static void simple_done(struct io *io, int64_t result)
+{
+    if (try_again(result))
+        io_start(io->req->priv.queue, io);
+    else
+        finish(io, result < 0 ? (int)result : 0);
+}
+
+static void flush(struct io *io)
+{
+    struct raw *r = raw_of(io->req->priv.disk);
+
+    io->op = r->no_flush ? IO_NOTHING : IO_SYNC;
+    io->fd = r->fd;
+    io->done = simple_done;
+    io_start(io->req->priv.queue, io);
+}
+
+/* A zero or discard ended; with writethrough it must be on the platter too. */
+static void changed(struct io *io, int rc)
+{
+    if (rc == 0 && raw_of(io->req->priv.disk)->writethrough)
+        flush(io);
+    else
+        finish(io, rc);
+}
+
+static bool unsupported(int64_t result)
+{
+    return result == -EOPNOTSUPP || result == -ENOTTY || result == -ENOSYS || result == -EINVAL;
+}
+
+static void discarded(struct io *io, int64_t result)
+{
+    if (try_again(result)) {
+        io_start(io->req->priv.queue, io);
+        return;
+    }
+    if (unsupported(result)) { /* only a hint: from now on we do not offer it */
+        atomic_store(&io->req->priv.disk->can_discard, false);
+        result = 0;
+    }
+    changed(io, result < 0 ? (int)result : 0);
+}
+
+static void discard(struct raw *r, struct io *io)
+{
+    io->op = r->block ? IO_DISCARD : IO_FALLOCATE;
+    io->flags = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    io->fd = r->fd;
+    io->offset = io->req->offset;
+    io->length = io->req->length;
+    io->done = discarded;
+    io_start(io->req->priv.queue, io);
+}
+
+static void zero_written(struct io *io, int64_t n);
+
+static void write_zeroes(struct io *io)
+{
+    struct disk_request *req = io->req;
+    uint64_t left = req->length - req->priv.moved;
+
+    io->op = IO_WRITE;
+    io->flags = 0;
+    io->done = zero_written;
+    io->offset = req->offset + req->priv.moved;
+    io->iov = io->window;
+    io->length = 0;
+    for (io->iov_count = 0; left && io->iov_count < IO_WINDOW; io->iov_count++) {
+        size_t n = MIN(left, ZERO_BYTES);
+
+        io->window[io->iov_count] = (struct iovec){ .iov_base = (void *)(uintptr_t)zeroes,
+                                                    .iov_len = n };
+        io->length += n;
+        left -= n;
+    }
+    io_start(req->priv.queue, io);
+}
+
+static void zero_written(struct io *io, int64_t n)
+{
+    struct disk_request *req = io->req;
+
+    if (try_again(n)) {
+        io_start(req->priv.queue, io);
+        return;
+    }
+    if (n <= 0) {
+        changed(io, n < 0 ? (int)n : -EIO);
+        return;
+    }
+    req->priv.moved += (uint64_t)n;
+    if (req->priv.moved >= req->length)
+        changed(io, 0);
+    else
+        write_zeroes(io);
+}
+
+static void zeroed(struct io *io, int64_t result)
+{
+    if (try_again(result)) {
+        io_start(io->req->priv.queue, io);
+    } else if (unsupported(result)) {
+        atomic_store(&raw_of(io->req->priv.disk)->no_fast_zero, true);
+        write_zeroes(io);
+    } else {
+        changed(io, result < 0 ? (int)result : 0);
+    }
+}
+
+static void zero(struct raw *r, struct io *io)
+{
+    io->fd = r->fd;
+    io->offset = io->req->offset;
+    io->length = io->req->length;
+    if (atomic_load(&r->no_fast_zero)) {
+        write_zeroes(io);
+        return;
+    }
+    io->op = IO_FALLOCATE;
+    io->flags = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+    io->done = zeroed;
+    io_start(io->req->priv.queue, io);
+}
+
+static void transfer(struct raw *r, struct io *io)
+{
+    io->op = io->req->op == DISK_WRITE ? IO_WRITE : IO_READ;
+    io->flags = io->req->op == DISK_WRITE && r->writethrough ? RWF_DSYNC : 0;
+    io->done = moved;
+    if (r->direct_fd >= 0) {
+        io->bounce = bounce_get(io->req->priv.queue);
+        if (!io->bounce) {
+            io->op = IO_NOTHING;
+            io->done = simple_done;
+            io->result = -ENOMEM;
+            io_start(io->req->priv.queue, io);
+            return;
+        }
+    }
+    move_on(io);
+}
+
+static void raw_submit(struct disk *disk, struct disk_queue *queue, struct disk_request *req)
+{
+    struct raw *r = raw_of(disk);
+    struct io *io = io_get(queue);
+
+    if (!io) {
+        disk_queue_finish(queue, req, -ENOMEM);
+        return;
+    }
+    io->req = req;
+    switch (req->op) {
+    case DISK_READ:
+    case DISK_WRITE:
+        transfer(r, io);
+        break;
+    case DISK_FLUSH:
+        flush(io);
+        break;
+    case DISK_DISCARD:
+        discard(r, io);
+        break;
+    case DISK_ZERO:
+        zero(r, io);
+        break;
+    }
+}
