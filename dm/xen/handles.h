@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_XEN_HANDLES_H
+#define DM_XEN_HANDLES_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <xendevicemodel.h>
+#include <xenforeignmemory.h>
+#include "dm/memory/backing.h"
+
+/* What a domain is made of. For dm/xen only. */
+struct domain {
+    unsigned id, vcpus;
+    void *control; /* libxenctrl's handle: only unstable.c knows what it is */
+    xendevicemodel_handle *model;
+    xenforeignmemory_handle *memory;
+    struct backing backing;
+    bool restricted;
+};
+
+extern const struct backing_ops foreign_ops; /* foreign.c */
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* xenstore through libxenstore, which stays real everywhere. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xenstore.h>
+#include "dm/base/error.h"
+#include "dm/base/log.h"
+#include "dm/base/loop.h"
+#include "dm/xen/store.h"
+
+struct store_watch {
+    struct store_watch *next;
+    struct store *store;
+    char *path;
+    char token[24];
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct store {
+    struct xs_handle *xs;
+    struct watch *watch;
+    struct store_watch *watches;
+    unsigned tokens;
+};
+
+static void on_ready(void *arg, unsigned events)
+{
+    struct store *s = arg;
+    char **hit;
+
+    while ((hit = xs_check_watch(s->xs))) {
+        for (struct store_watch *w = s->watches; w; w = w->next)
+            if (!strcmp(w->token, hit[XS_WATCH_TOKEN])) {
+                w->fn(w->arg);
+                break; /* it may have unwatched itself */
+            }
+        free(hit);
+    }
+    if (errno != EAGAIN && errno != EINTR) {
+        log_error("the connection to xenstore is gone: errno %d", errno);
+        watch_close(s->watch);
+        s->watch = NULL;
+    }
+}
+
+int store_open(struct store **out, struct loop *loop, struct error *err)
+{
+    struct store *s = calloc(1, sizeof(*s));
+    int rc;
+
+    if (!s)
+        return error_set(err, -ENOMEM, "xenstore: out of memory");
+    s->xs = xs_open(0);
+    if (!s->xs) {
+        rc = error_errno(err, "connect to xenstore: is xenstored running?");
+        goto fail;
+    }
+    rc = watch_open(&s->watch, loop, xs_fileno(s->xs), WATCH_READ, on_ready, s, err);
+    if (rc < 0)
+        goto fail;
+    *out = s;
+    return 0;
+
+fail:
+    store_close(s);
+    return rc;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    while (s->watches)
+        store_unwatch(s->watches);
+    watch_close(s->watch);
+    if (s->xs)
+        xs_close(s->xs);
+    free(s);
+}
+
+int store_write(struct store *s, const char *path, const char *value, struct error *err)
+{
+    if (!xs_write(s->xs, XBT_NULL, path, value, (unsigned)strlen(value)))
+        return error_errno(err, "write %s to xenstore node %s", value, path);
+    return 0;
+}
+
+char *store_read(struct store *s, const char *path)
+{
+    unsigned length;
+
+    return xs_read(s->xs, XBT_NULL, path, &length);
+}
+
+void store_remove(struct store *s, const char *path)
+{
+    xs_rm(s->xs, XBT_NULL, path);
+}
+
+int store_mkdir(struct store *s, const char *path, struct error *err)
+{
+    if (!xs_mkdir(s->xs, XBT_NULL, path))
+        return error_errno(err, "make xenstore directory %s", path);
+    return 0;
+}
+
+int store_watch(struct store_watch **out, struct store *s, const char *path, void (*fn)(void *arg),
+                void *arg, struct error *err)
+{
+    struct store_watch *w = calloc(1, sizeof(*w));
+
+    if (!w)
+        return error_set(err, -ENOMEM, "xenstore: out of memory");
+    w->store = s;
+    w->fn = fn;
+    w->arg = arg;
+    w->path = strdup(path);
+    snprintf(w->token, sizeof(w->token), "w%u", s->tokens++);
+    if (!w->path || !xs_watch(s->xs, path, w->token)) {
+        int rc = error_errno(err, "watch xenstore node %s", path);
+
+        free(w->path);
+        free(w);
+        return rc;
+    }
+    w->next = s->watches;
+    s->watches = w;
+    *out = w;
+    return 0;
+}
+
+void store_unwatch(struct store_watch *w)
+{
+    if (!w)
+        return;
+    for (struct store_watch **at = &w->store->watches; *at; at = &(*at)->next)
+        if (*at == w) {
+            *at = w->next;
+            break;
+        }
+    xs_unwatch(w->store->xs, w->path, w->token);
+    free(w->path);
+    free(w);
+}

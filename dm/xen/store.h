@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_XEN_STORE_H
+#define DM_XEN_STORE_H
+#include <stdbool.h>
+#include <stddef.h>
+struct error;
+struct loop;
+
+/* xenstore: one connection, on the machine loop. Paths are absolute or relative to our domain. */
+struct store;
+
+int store_open(struct store **out, struct loop *loop, struct error *err);
+void store_close(struct store *store); /* NULL is fine */
+int store_write(struct store *store, const char *path, const char *value, struct error *err);
+/* A copy that the caller frees; NULL where there is no such node. */
+char *store_read(struct store *store, const char *path);
+void store_remove(struct store *store, const char *path);
+int store_mkdir(struct store *store, const char *path, struct error *err);
+
+/* fn(arg) when `path` or something below it changed, and once soon after this call. */
+struct store_watch;
+int store_watch(struct store_watch **out, struct store *store, const char *path,
+                void (*fn)(void *arg), void *arg, struct error *err);
+void store_unwatch(struct store_watch *watch); /* NULL is fine */
+#endif
