@@ -39,9 +39,9 @@ struct io {
     int64_t result;
 };
 
-struct io *io_get(struct disk_queue *queue); /* NULL where memory ends */
-void io_put(struct disk_queue *queue, struct io *io);
-void io_start(struct disk_queue *queue, struct io *io);
+struct io *disk_io_get(struct disk_queue *queue); /* NULL where memory ends */
+void disk_io_put(struct disk_queue *queue, struct io *io);
+void disk_io_start(struct disk_queue *queue, struct io *io);
 
 /* Ends a request that no call was made for, later as the contract says. */
 void disk_queue_finish(struct disk_queue *queue, struct disk_request *req, int rc);

@@ -175,7 +175,7 @@ static void finish(struct io *io, int rc)
 
     if (io->bounce)
         bounce_put(queue, io->bounce);
-    io_put(queue, io);
+    disk_io_put(queue, io);
     disk_done(req, rc);
 }
 
@@ -274,7 +274,7 @@ static void move_on(struct io *io)
         aim_direct(r, io);
     else
         aim_cached(io);
-    io_start(req->priv.queue, io);
+    disk_io_start(req->priv.queue, io);
 }
 
 static bool try_again(int64_t result)
@@ -288,7 +288,7 @@ static void moved(struct io *io, int64_t n)
     bool read = req->op == DISK_READ;
 
     if (try_again(n)) {
-        io_start(req->priv.queue, io);
+        disk_io_start(req->priv.queue, io);
         return;
     }
     if (n < 0) {
@@ -313,7 +313,7 @@ static void moved(struct io *io, int64_t n)
 static void simple_done(struct io *io, int64_t result)
 {
     if (try_again(result))
-        io_start(io->req->priv.queue, io);
+        disk_io_start(io->req->priv.queue, io);
     else
         finish(io, result < 0 ? (int)result : 0);
 }
@@ -325,7 +325,7 @@ static void flush(struct io *io)
     io->op = r->no_flush ? IO_NOTHING : IO_SYNC;
     io->fd = r->fd;
     io->done = simple_done;
-    io_start(io->req->priv.queue, io);
+    disk_io_start(io->req->priv.queue, io);
 }
 
 /* A zero or discard ended; with writethrough it must be on the platter too. */
@@ -345,7 +345,7 @@ static bool unsupported(int64_t result)
 static void discarded(struct io *io, int64_t result)
 {
     if (try_again(result)) {
-        io_start(io->req->priv.queue, io);
+        disk_io_start(io->req->priv.queue, io);
         return;
     }
     if (unsupported(result)) { /* only a hint: from now on we do not offer it */
@@ -363,7 +363,7 @@ static void discard(struct raw *r, struct io *io)
     io->offset = io->req->offset;
     io->length = io->req->length;
     io->done = discarded;
-    io_start(io->req->priv.queue, io);
+    disk_io_start(io->req->priv.queue, io);
 }
 
 static void zero_written(struct io *io, int64_t n);
@@ -387,7 +387,7 @@ static void write_zeroes(struct io *io)
         io->length += n;
         left -= n;
     }
-    io_start(req->priv.queue, io);
+    disk_io_start(req->priv.queue, io);
 }
 
 static void zero_written(struct io *io, int64_t n)
@@ -395,7 +395,7 @@ static void zero_written(struct io *io, int64_t n)
     struct disk_request *req = io->req;
 
     if (try_again(n)) {
-        io_start(req->priv.queue, io);
+        disk_io_start(req->priv.queue, io);
         return;
     }
     if (n <= 0) {
@@ -412,7 +412,7 @@ static void zero_written(struct io *io, int64_t n)
 static void zeroed(struct io *io, int64_t result)
 {
     if (try_again(result)) {
-        io_start(io->req->priv.queue, io);
+        disk_io_start(io->req->priv.queue, io);
     } else if (unsupported(result)) {
         atomic_store(&raw_of(io->req->priv.disk)->no_fast_zero, true);
         write_zeroes(io);
@@ -433,7 +433,7 @@ static void zero(struct raw *r, struct io *io)
     io->op = IO_FALLOCATE;
     io->flags = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
     io->done = zeroed;
-    io_start(io->req->priv.queue, io);
+    disk_io_start(io->req->priv.queue, io);
 }
 
 static void transfer(struct raw *r, struct io *io)
@@ -447,7 +447,7 @@ static void transfer(struct raw *r, struct io *io)
             io->op = IO_NOTHING;
             io->done = simple_done;
             io->result = -ENOMEM;
-            io_start(io->req->priv.queue, io);
+            disk_io_start(io->req->priv.queue, io);
             return;
         }
     }
@@ -457,7 +457,7 @@ static void transfer(struct raw *r, struct io *io)
 static void raw_submit(struct disk *disk, struct disk_queue *queue, struct disk_request *req)
 {
     struct raw *r = raw_of(disk);
-    struct io *io = io_get(queue);
+    struct io *io = disk_io_get(queue);
 
     if (!io) {
         disk_queue_finish(queue, req, -ENOMEM);

@@ -44,7 +44,7 @@ struct disk_queue {
 
 /* ---- Memory ---- */
 
-struct io *io_get(struct disk_queue *q)
+struct io *disk_io_get(struct disk_queue *q)
 {
     struct io *io = q->free_ios;
 
@@ -62,7 +62,7 @@ struct io *io_get(struct disk_queue *q)
     return io;
 }
 
-void io_put(struct disk_queue *q, struct io *io)
+void disk_io_put(struct disk_queue *q, struct io *io)
 {
     if (q->kept_ios >= KEPT_IOS) {
         free(io);
@@ -254,7 +254,7 @@ static void thread_done(void *arg, struct io *io)
     io->done(io, io->result);
 }
 
-void io_start(struct disk_queue *q, struct io *io)
+void disk_io_start(struct disk_queue *q, struct io *io)
 {
     if (q->has_ring && io->op != IO_DISCARD)
         ring_put(q, io);
