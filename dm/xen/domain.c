@@ -142,6 +142,12 @@ void domain_shut_down(struct domain *d, enum domain_end reason)
     xendevicemodel_shutdown(d->model, (domid_t)d->id, reason);
 }
 
+void domain_power_button(struct domain *d)
+{
+    if (d->control)
+        unstable_power_button(d->control, d->id);
+}
+
 int domain_set_sleep(struct domain *d, unsigned state, struct error *err)
 {
     int rc = d->control ? unstable_set_param(d->control, d->id, HVM_PARAM_ACPI_S_STATE, state)

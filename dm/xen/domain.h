@@ -31,6 +31,8 @@ void domain_lock_rom(struct domain *domain, bool locked); /* frames 0xc0 to 0xff
 
 enum domain_end { DOMAIN_POWER_OFF = 0, DOMAIN_REBOOT = 1, DOMAIN_CRASH = 3 };
 void domain_shut_down(struct domain *domain, enum domain_end reason);
+/* Xen presses the ACPI power button; where we are restricted nothing happens. */
+void domain_power_button(struct domain *domain);
 /* HVM_PARAM_ACPI_S_STATE: 3 suspends to RAM, 0 wakes. */
 int domain_set_sleep(struct domain *domain, unsigned state, struct error *err);
 

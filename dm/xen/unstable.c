@@ -41,6 +41,11 @@ int unstable_set_param(void *control, unsigned domid, unsigned param, uint64_t v
     return xc_hvm_param_set(control, domid, param, value) < 0 ? -errno : 0;
 }
 
+void unstable_power_button(void *control, unsigned domid)
+{
+    xc_domain_send_trigger(control, domid, XEN_DOMCTL_SENDTRIGGER_POWER, 0);
+}
+
 int unstable_domain_state(void *control, unsigned domid, bool *dying, bool *hvm)
 {
     xc_dominfo_t info;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* QMP's commands, one row each. Names and shapes of answers are QEMU's 7.2. */
+#include <string.h>
+#include "dm/base/bytes.h"
+#include "dm/base/error.h"
+#include "dm/chardev/chardev.h"
+#include "dm/control/qmp.h"
+#include "dm/display/vnc.h"
+#include "dm/machine/machine.h"
+
+static void run_capabilities(struct command *cmd)
+{
+    command_return(cmd, NULL);
+}
+
+static void run_version(struct command *cmd)
+{
+    command_return(cmd, json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "micro", 0, "minor", 2,
+                                  "major", 7, "package", "xen-dm"));
+}
+
+static void run_commands(struct command *cmd)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; command_at(i); i++)
+        json_array_append_new(list, json_pack("{s:s}", "name", command_at(i)->name));
+    command_return(cmd, list);
+}
+
+static void run_status(struct command *cmd)
+{
+    bool running = cmd->machine->state == RUN_RUNNING;
+
+    command_return(cmd, json_pack("{s:s,s:b,s:b}", "status", machine_state_name(cmd->machine),
+                                  "running", running, "singlestep", 0));
+}
+
+static void run_name(struct command *cmd)
+{
+    const char *name = cmd->machine->config->name;
+
+    command_return(cmd, name ? json_pack("{s:s}", "name", name) : json_object());
+}
+
+static void run_chardev(struct command *cmd)
+{
+    const struct machine *m = cmd->machine;
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < m->chardev_count; i++)
+        json_array_append_new(list, json_pack("{s:s,s:s,s:b}", "label",
+                                              chardev_id(m->chardevs[i]), "filename",
+                                              chardev_filename(m->chardevs[i]), "frontend-open",
+                                              chardev_connected(m->chardevs[i])));
+    for (unsigned i = 0; i < m->config->monitor_count; i++)
+        json_array_append_new(list, json_pack("{s:s,s:s,s:b}", "label",
+                                              m->config->monitors[i].chardev, "filename",
+                                              "unix", "frontend-open", 1));
+    command_return(cmd, list);
+}
+
+static void run_vnc(struct command *cmd)
+{
+    struct vnc *vnc = cmd->machine->vnc;
+
+    if (!vnc) {
+        command_return(cmd, json_pack("{s:b}", "enabled", 0));
+        return;
+    }
+    command_return(cmd, json_pack("{s:b,s:s,s:s,s:s,s:s,s:[]}", "enabled", 1, "host",
+                                  vnc_host(vnc), "service", vnc_service(vnc), "family",
+                                  strchr(vnc_host(vnc), ':') ? "ipv6" : "ipv4", "auth",
+                                  vnc_has_password(vnc) ? "vnc" : "none", "clients"));
+}
+
+static void run_vnc_password(struct command *cmd)
+{
+    struct vnc *vnc = cmd->machine->vnc;
+    const char *password = command_text(cmd, "password");
+
+    if (!vnc) {
+        command_fail(cmd, "GenericError", "VNC is not enabled; start the guest with vnc=1");
+        return;
+    }
+    vnc_set_password(vnc, password ? password : "");
+    command_return(cmd, NULL);
+}
+
+static void answer_nothing(void *arg)
+{
+    command_return(arg, NULL);
+}
+
+static void run_stop(struct command *cmd)
+{
+    machine_stop(cmd->machine, answer_nothing, cmd);
+}
+
+static void run_cont(struct command *cmd)
+{
+    machine_cont(cmd->machine);
+    command_return(cmd, NULL);
+}
+
+static void run_quit(struct command *cmd)
+{
+    struct machine *m = cmd->machine;
+    struct qmp *qmp = cmd->qmp;
+
+    command_return(cmd, NULL);
+    if (m)
+        machine_quit(m);
+    else
+        qmp_end_loop(qmp);
+}
+
+/* The probe of Xen 4.20 asks what -run-with takes. */
+static void run_command_line_options(struct command *cmd)
+{
+    command_return(cmd, json_pack("[{s:s,s:[{s:s,s:s},{s:s,s:s}]}]", "option", "run-with",
+                                  "parameters", "name", "chroot", "type", "string", "name",
+                                  "user", "type", "string"));
+}
+
+static const struct command_row rows[] = {
+    { "qmp_capabilities", "enable:a?", run_capabilities, true },
+    { "query-version", "", run_version, true },
+    { "query-commands", "", run_commands, true },
+    { "query-command-line-options", "option:s?", run_command_line_options, true },
+    { "query-status", "", run_status, false },
+    { "query-name", "", run_name, false },
+    { "query-chardev", "", run_chardev, false },
+    { "query-vnc", "", run_vnc, false },
+    { "change-vnc-password", "password:s", run_vnc_password, false },
+    { "stop", "", run_stop, false },
+    { "cont", "", run_cont, false },
+    { "quit", "", run_quit, true },
+};
+
+const struct command_row *command_at(unsigned i)
+{
+    return i < ARRAY_SIZE(rows) ? &rows[i] : NULL;
+}
+
+const struct command_row *command_find(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        if (!strcmp(rows[i].name, name))
+            return &rows[i];
+    return NULL;
+}

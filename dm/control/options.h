@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_CONTROL_OPTIONS_H
+#define DM_CONTROL_OPTIONS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+struct error;
+
+/*
+ * The command line, QEMU's as libxl writes it, as a plain struct. Parsing opens nothing: it is a
+ * function from words to a struct or one sentence. What we do not support is refused here, before
+ * anything is touched. Texts point into the struct's own memory.
+ */
+enum machine_kind {
+    MACHINE_HVM,  /* xenfv, or pc,accel=xen */
+    MACHINE_NONE, /* the probe of Xen 4.20 */
+};
+
+struct pair {
+    const char *name, *value;
+};
+
+/* "driver,name=value,...": the first word, id= taken out, and the rest in order. */
+struct device_words {
+    const char *driver, *id;
+    struct pair pairs[24];
+    unsigned count;
+};
+
+struct chardev_words {
+    const char *id, *kind, *path, *host, *port;
+    int fd; /* -1: none */
+    bool server, wait, telnet, append;
+    unsigned reconnect;
+};
+
+struct monitor_words {
+    const char *chardev;
+};
+
+struct drive_words {
+    const char *id, *file, *format, *serial;
+    bool ide;       /* if=ide: attached by itself at `index` */
+    unsigned index; /* 0 to 3 */
+    bool cdrom, readonly;
+    bool direct, no_flush, writethrough, discard;
+};
+
+struct netdev_words {
+    const char *id, *kind, *ifname, *hostname, *tftp, *bootfile;
+    int fd;
+};
+
+#define SERIALS_MOST 4
+#define DRIVES_MOST 8
+#define DEVICES_MOST 32
+#define NETDEVS_MOST 16
+#define CHARDEVS_MOST 32
+#define MONITORS_MOST 8
+#define USB_MOST 8
+
+struct machine_config {
+    enum machine_kind kind;
+    bool have_domid;
+    unsigned domid;
+    const char *name;
+    bool platform_device, acpi, paused, restricted, usb;
+    const char *chroot, *runas;
+    uint64_t ram_mib;
+    uint64_t low_limit; /* RAM below 4 GiB ends here at the latest */
+    unsigned cpus, cpus_most;
+    const char *boot;
+    bool boot_menu, floppy_check;
+    const char *vnc, *keymap;
+    int incoming; /* descriptor, or -1 */
+    struct chardev_words chardevs[CHARDEVS_MOST];
+    unsigned chardev_count;
+    struct monitor_words monitors[MONITORS_MOST];
+    unsigned monitor_count;
+    const char *serials[SERIALS_MOST]; /* QEMU's -serial words */
+    unsigned serial_count;
+    const char *parallel, *debugcon;
+    struct drive_words drives[DRIVES_MOST];
+    unsigned drive_count;
+    struct device_words devices[DEVICES_MOST];
+    unsigned device_count;
+    struct netdev_words netdevs[NETDEVS_MOST];
+    unsigned netdev_count;
+    const char *usb_devices[USB_MOST];
+    unsigned usb_device_count;
+    int poll_window_us; /* -x-poll US; -1: the default */
+    bool help, version;
+    void *memory; /* private: what the texts lie in */
+};
+
+/* -EINVAL and the sentence where a word is wrong. Free with options_free() either way. */
+int options_parse(struct machine_config *config, int argc, char *const argv[], struct error *err);
+void options_free(struct machine_config *config);
+/* A pair's value, or NULL. */
+const char *device_word(const struct device_words *device, const char *name);
+/* What -help prints. */
+const char *options_help(void);
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The machine's life: stop and go on, reset, power, sleep, and its end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "devices/acpi/piix4_pm.h"
+#include "devices/core/device.h"
+#include "dm/base/error.h"
+#include "dm/base/log.h"
+#include "dm/base/loop.h"
+#include "dm/machine/machine.h"
+#include "dm/xen/domain.h"
+#include "dm/xen/store.h"
+
+void machine_emit(struct machine *m, const char *event, const char *reason)
+{
+    if (m->event)
+        m->event(m->event_arg, event, reason);
+}
+
+const char *machine_state_name(const struct machine *m)
+{
+    static const char *const names[] = { "prelaunch", "running", "paused", "shutdown",
+                                         "suspended" };
+
+    return names[m->state];
+}
+
+/* ---- Draining: every device that may have something in flight, each on its loop ---- */
+
+struct drain {
+    struct machine *machine;
+    unsigned left;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+struct share {
+    struct drain *drain;
+    struct device *device;
+};
+
+static void reported(void *arg)
+{
+    struct drain *d = arg;
+
+    if (--d->left)
+        return;
+    d->done(d->arg);
+    free(d);
+}
+
+static void device_drained(void *arg)
+{
+    struct drain *d = arg;
+
+    loop_post(d->machine->loop, reported, d);
+}
+
+static void drain_one(void *arg)
+{
+    struct share *s = arg;
+
+    device_class_of(s->device)->drain(s->device, device_drained, s->drain);
+    free(s);
+}
+
+static void drain_all(struct machine *m, void (*done)(void *arg), void *arg)
+{
+    struct drain *d = calloc(1, sizeof(*d));
+
+    if (!d) {
+        log_error("out of memory for a drain");
+        loop_post(m->loop, done, arg);
+        return;
+    }
+    *d = (struct drain){ .machine = m, .left = 1, .done = done, .arg = arg };
+    for (unsigned i = 0; i < m->placed_count; i++) {
+        struct placed *p = &m->placed[i];
+        struct share *s;
+
+        if (!device_class_of(p->device)->drain)
+            continue;
+        s = malloc(sizeof(*s));
+        if (!s)
+            continue;
+        *s = (struct share){ .drain = d, .device = p->device };
+        d->left++;
+        loop_post(p->seat->loop, drain_one, s);
+    }
+    loop_post(m->loop, reported, d);
+}
+
+static void resume_one(void *arg)
+{
+    device_class_of(arg)->resume(arg);
+}
+
+/* ---- Stop and go on ---- */
+
+struct stop {
+    struct machine *machine;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void stopped(void *arg)
+{
+    struct stop *s = arg;
+
+    machine_emit(s->machine, "STOP", NULL);
+    s->done(s->arg);
+    free(s);
+}
+
+void machine_stop(struct machine *m, void (*done)(void *arg), void *arg)
+{
+    struct stop *s = malloc(sizeof(*s));
+
+    if (m->state != RUN_RUNNING || !s) {
+        free(s);
+        loop_post(m->loop, done, arg);
+        return;
+    }
+    *s = (struct stop){ .machine = m, .done = done, .arg = arg };
+    m->state = RUN_PAUSED;
+    drain_all(m, stopped, s);
+}
+
+void machine_cont(struct machine *m)
+{
+    struct error err;
+    char path[64];
+
+    if (m->state == RUN_PRELAUNCH) {
+        snprintf(path, sizeof(path), "device-model/%u/state", m->config->domid);
+        if (store_write(m->store, path, "running", &err) < 0)
+            log_warn("%s", err.text); /* only who waited on it minds, and he used -S */
+    } else if (m->state == RUN_PAUSED) {
+        for (unsigned i = 0; i < m->placed_count; i++)
+            if (device_class_of(m->placed[i].device)->resume)
+                loop_post(m->placed[i].seat->loop, resume_one, m->placed[i].device);
+    } else {
+        return;
+    }
+    m->state = RUN_RUNNING;
+    machine_emit(m, "RESUME", NULL);
+}
+
+/* ---- Reset, power, sleep ---- */
+
+void machine_reset(struct machine *m)
+{
+    domain_shut_down(m->domain, DOMAIN_REBOOT);
+    machine_emit(m, "RESET", "host-qmp-system-reset");
+}
+
+void machine_power_button(struct machine *m)
+{
+    domain_power_button(m->domain);
+    machine_emit(m, "POWERDOWN", NULL);
+}
+
+int machine_wake(struct machine *m, struct error *err)
+{
+    int rc;
+
+    if (m->pm)
+        pm_wake(m->pm);
+    rc = domain_set_sleep(m->domain, 0, err);
+    if (rc == 0 && m->state == RUN_SUSPENDED) {
+        m->state = RUN_RUNNING;
+        machine_emit(m, "WAKEUP", NULL);
+    }
+    return rc;
+}
+
+/* ---- The end ---- */
+
+static void finish(void *arg)
+{
+    struct machine *m = arg;
+
+    loop_stop(m->loop);
+}
+
+void machine_quit(struct machine *m)
+{
+    if (m->quitting)
+        return;
+    m->quitting = true;
+    drain_all(m, finish, m);
+}

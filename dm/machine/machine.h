@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_MACHINE_MACHINE_H
+#define DM_MACHINE_MACHINE_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "devices/core/board.h"
+#include "dm/control/options.h"
+#include "dm/memory/memory.h"
+struct chardev;
+struct device;
+struct domain;
+struct drive;
+struct error;
+struct input;
+struct loop;
+struct netport;
+struct screen;
+struct server;
+struct store;
+struct vnc;
+
+/*
+ * The guest's hardware as a whole: it opens the host ends, composes the PC, runs the loops and
+ * takes it all apart again. The machine loop's only, where a line does not say otherwise.
+ */
+
+/* A place where devices live: a loop with its own ioreq server. pc.c says which device lives where. */
+enum seat_name { SEAT_MACHINE, SEAT_DISK, SEAT_NET, SEAT_DISPLAY, SEATS };
+
+struct seat {
+    struct machine *machine;
+    const char *name;
+    struct loop *loop;
+    struct memory *memory;
+    struct server *server;
+    struct board board;
+    bool used;
+};
+
+struct placed {
+    struct device *device;
+    struct seat *seat;
+    bool nic; /* goes with the NICs at unplug */
+};
+
+#define PLACED_MOST 64
+
+enum run_state { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_SUSPENDED };
+
+struct machine {
+    const struct machine_config *config;
+    struct domain *domain;
+    struct store *store;
+    struct store_watch *release_watch;
+    struct loop *loop; /* the machine loop */
+    struct arena *arena;
+    struct memory_layout layout;
+    struct seat seats[SEATS];
+    struct placed placed[PLACED_MOST];
+    unsigned placed_count;
+    struct drive *drives[DRIVES_MOST];
+    unsigned drive_count;
+    struct netport *netports[NETDEVS_MOST];
+    unsigned netport_count;
+    struct chardev *chardevs[CHARDEVS_MOST + SERIALS_MOST + 2];
+    unsigned chardev_count;
+    struct screen *screen; /* NULL: no display device */
+    struct input *input;
+    struct vnc *vnc;
+    struct device *pm, *ide;
+    enum run_state state;
+    bool quitting;
+    /* Told on the machine loop; NULL at first. Names are QMP's events. */
+    void (*event)(void *arg, const char *name, const char *reason);
+    void *event_arg;
+};
+
+/* Opens all that the configuration asks for; nothing runs yet. */
+int machine_open(struct machine **out, const struct machine_config *config, struct loop *loop,
+                 struct error *err);
+/* Requests come from now on, and the device loops have threads. */
+int machine_start(struct machine *machine, struct error *err);
+/* Writes the readiness node, unless -S asked to wait. */
+int machine_announce(struct machine *machine, struct error *err);
+void machine_close(struct machine *machine); /* NULL is fine */
+
+/* Ends the machine loop, after disks are flushed or a second has passed. Also from a signal. */
+void machine_quit(struct machine *machine);
+
+/* ---- What control asks ---- */
+void machine_stop(struct machine *machine, void (*done)(void *arg), void *arg);
+void machine_cont(struct machine *machine);
+void machine_reset(struct machine *machine);      /* system_reset: the domain reboots */
+void machine_power_button(struct machine *machine);
+int machine_wake(struct machine *machine, struct error *err);
+void machine_emit(struct machine *machine, const char *event, const char *reason);
+const char *machine_state_name(const struct machine *machine); /* as query-status says */
+
+struct drive *machine_drive(struct machine *machine, const char *id);
+struct chardev *machine_chardev(struct machine *machine, const char *id);
+
+/* pc.c: which chips this PC has, where they live, and what is wrong with what was asked. */
+int pc_build(struct machine *machine, struct error *err);
+/* What the configuration asks of devices can be had; opens nothing. */
+int pc_judge(const struct machine_config *config, struct error *err);
+#endif

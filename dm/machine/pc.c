@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The PC: which chip, where, on which loop. The rows of every PC come first, in the order that
+ * fixes PCI addresses (guests and saved states depend on them), then what -device asks for.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "devices/catalogue.h"
+#include "devices/core/device.h"
+#include "dm/base/bytes.h"
+#include "dm/base/error.h"
+#include "dm/block/drive.h"
+#include "dm/machine/machine.h"
+
+#define SLOT_PLATFORM 2
+#define SLOTS 32
+#define IDE_DRIVES 4
+
+/* ---- Options text: "name=value,..." with commas doubled ---- */
+
+struct options {
+    char text[8192];
+    size_t length;
+};
+
+static void add(struct options *o, const char *name, const char *value)
+{
+    if (o->length + strlen(name) + 2 * strlen(value) + 3 > sizeof(o->text))
+        return; /* longer than any line libxl writes; the device says what is missing */
+    o->length += (size_t)sprintf(o->text + o->length, "%s%s=", o->length ? "," : "", name);
+    for (const char *p = value; *p; p++) {
+        if (*p == ',')
+            o->text[o->length++] = ',';
+        o->text[o->length++] = *p;
+    }
+    o->text[o->length] = 0;
+}
+
+static void add_number(struct options *o, const char *name, uint64_t value)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+    add(o, name, text);
+}
+
+static void add_addr(struct options *o, unsigned slot, unsigned function)
+{
+    char text[8];
+
+    snprintf(text, sizeof(text), "%x.%x", slot, function);
+    add(o, "addr", text);
+}
+
+/* ---- Devices that people can ask for ---- */
+
+struct kind {
+    const char *driver; /* as -device says */
+    const char *cls;    /* as the catalogue says */
+    enum seat_name seat;
+    bool pci, nic, display;
+    const char *rom; /* boot ROM, unless romfile= says otherwise */
+};
+
+static const struct kind kinds[] = {
+    { "VGA", "VGA", SEAT_DISPLAY, true, false, true, FIRMWARE_DIR "/vgabios-stdvga.bin" },
+    { "cirrus-vga", "cirrus-vga", SEAT_DISPLAY, true, false, true,
+      FIRMWARE_DIR "/vgabios-cirrus.bin" },
+    { "e1000", "e1000", SEAT_NET, true, true, false, IPXE_DIR "/pxe-e1000.rom" },
+    { "e1000-82540em", "e1000", SEAT_NET, true, true, false, IPXE_DIR "/pxe-e1000.rom" },
+    { "rtl8139", "rtl8139", SEAT_NET, true, true, false, IPXE_DIR "/pxe-rtl8139.rom" },
+    { "piix3-usb-uhci", "piix3-usb-uhci", SEAT_MACHINE, true, false, false, NULL },
+    { "isa-debugcon", "isa-debugcon", SEAT_MACHINE, false, false, false, NULL },
+};
+
+static const struct kind *find_kind(const char *driver)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (!strcmp(kinds[i].driver, driver))
+            return &kinds[i];
+    return NULL;
+}
+
+static bool is_ide_drive(const struct device_words *d)
+{
+    return !strcmp(d->driver, "ide-cd") || !strcmp(d->driver, "ide-hd");
+}
+
+static bool is_usb_device(const struct device_words *d)
+{
+    return !strcmp(d->driver, "usb-tablet") || !strcmp(d->driver, "usb-mouse") ||
+           !strcmp(d->driver, "usb-kbd");
+}
+
+/* ---- IDE: who sits where ---- */
+
+static int ide_position(const struct device_words *d, unsigned *position, struct error *err)
+{
+    const char *bus = device_word(d, "bus"), *unit = device_word(d, "unit");
+    unsigned b = 0, u = 0;
+
+    if ((bus && (sscanf(bus, "ide.%u", &b) != 1 || b > 1)) ||
+        (unit && (sscanf(unit, "%u", &u) != 1 || u > 1)))
+        return error_set(err, -EINVAL,
+                         "-device %s: bus=%s,unit=%s is not there; IDE has ide.0 and ide.1, units 0 and 1",
+                         d->driver, bus ? bus : "", unit ? unit : "");
+    *position = 2 * b + u;
+    return 0;
+}
+
+/* The ids of the drives at the four positions. */
+static int ide_drives(const struct machine_config *c, const char *ids[IDE_DRIVES],
+                      struct error *err)
+{
+    unsigned position = 0;
+    int rc;
+
+    for (unsigned i = 0; i < c->drive_count; i++)
+        if (c->drives[i].ide)
+            ids[c->drives[i].index] = c->drives[i].id;
+    for (unsigned i = 0; i < c->device_count; i++) {
+        const struct device_words *d = &c->devices[i];
+        const char *drive = device_word(d, "drive");
+        unsigned k = 0;
+
+        if (!is_ide_drive(d))
+            continue;
+        rc = ide_position(d, &position, err);
+        if (rc < 0)
+            return rc;
+        while (k < c->drive_count && drive && strcmp(c->drives[k].id, drive))
+            k++;
+        if (!drive || k == c->drive_count)
+            return error_set(err, -EINVAL, "-device %s: there is no -drive with id=%s", d->driver,
+                             drive ? drive : "(drive= is missing)");
+        if (ids[position])
+            return error_set(err, -EBUSY, "-device %s,drive=%s: %s is at ide.%u unit %u already",
+                             d->driver, drive, ids[position], position / 2, position % 2);
+        ids[position] = drive;
+    }
+    return 0;
+}
+
+int pc_judge(const struct machine_config *c, struct error *err)
+{
+    const char *ids[IDE_DRIVES] = { NULL };
+    unsigned displays = 0;
+
+    for (unsigned i = 0; i < c->device_count; i++) {
+        const struct device_words *d = &c->devices[i];
+        const struct kind *kind = find_kind(d->driver);
+
+        if (is_ide_drive(d) || is_usb_device(d))
+            continue;
+        if (!kind || !catalogue_find(kind->cls))
+            return error_set(err, -EINVAL, "-device %s: xen-dm has no such device", d->driver);
+        displays += kind->display;
+        if (kind->nic && !device_word(d, "netdev"))
+            return error_set(err, -EINVAL, "-device %s: netdev= is missing", d->driver);
+    }
+    if (displays > 1)
+        return error_set(err, -EINVAL, "there are %u display devices; a PC has one", displays);
+    return ide_drives(c, ids, err);
+}
+
+/* ---- Building ---- */
+
+static int place(struct machine *m, enum seat_name seat, const char *cls, const char *id,
+                 const char *options, struct device **out, struct error *err)
+{
+    const struct device_class *class = catalogue_find(cls);
+    struct placed *p = &m->placed[m->placed_count];
+    int rc;
+
+    if (!class)
+        return error_set(err, -ENOENT, "this xen-dm was built without the device %s", cls);
+    if (m->placed_count == PLACED_MOST)
+        return error_set(err, -EINVAL, "more than %d devices", PLACED_MOST);
+    rc = device_attach(&p->device, &m->seats[seat].board, class, id, options, err);
+    if (rc < 0)
+        return rc;
+    p->seat = &m->seats[seat];
+    m->placed_count++;
+    if (out)
+        *out = p->device;
+    return 0;
+}
+
+static int build_ide(struct machine *m, struct error *err)
+{
+    const char *ids[IDE_DRIVES] = { NULL };
+    struct options o = { .length = 0 };
+    int rc = ide_drives(m->config, ids, err);
+
+    if (rc < 0)
+        return rc;
+    for (unsigned i = 0; i < IDE_DRIVES; i++) {
+        char name[] = "drive0";
+
+        name[5] = (char)('0' + i);
+        if (ids[i])
+            add(&o, name, ids[i]);
+    }
+    return place(m, SEAT_DISK, "piix3-ide", "ide", o.text, &m->ide, err);
+}
+
+static int build_platform(struct machine *m, struct error *err)
+{
+    const struct machine_config *c = m->config;
+    struct options pm = { .length = 0 }, cmos = { .length = 0 };
+    int rc;
+
+    rc = place(m, SEAT_MACHINE, "i440FX", "i440fx", "", NULL, err);
+    if (rc == 0)
+        rc = place(m, SEAT_MACHINE, "PIIX3", "piix3", "", NULL, err);
+    if (rc == 0)
+        rc = build_ide(m, err);
+    add_number(&pm, "cpus", c->cpus);
+    if (rc == 0 && c->acpi)
+        rc = place(m, SEAT_MACHINE, "PIIX4_PM", "pm", pm.text, &m->pm, err);
+    if (rc == 0 && c->platform_device)
+        rc = place(m, SEAT_MACHINE, "xen-platform", "xen-platform", "", NULL, err);
+    add(&cmos, "boot", c->boot);
+    add(&cmos, "fd-check", c->floppy_check ? "on" : "off");
+    add_number(&cmos, "cpus", c->cpus);
+    if (rc == 0)
+        rc = place(m, SEAT_MACHINE, "mc146818-ram", "cmos", cmos.text, NULL, err);
+    if (rc == 0)
+        rc = place(m, SEAT_MACHINE, "i8257", "dma", "", NULL, err);
+    return rc;
+}
+
+static int build_ports(struct machine *m, struct error *err)
+{
+    static const char *const bases[] = { "0x3f8", "0x2f8", "0x3e8", "0x2e8" };
+    static const char *const irqs[] = { "4", "3", "4", "3" };
+    int rc = 0;
+
+    if (catalogue_find("i8042"))
+        rc = place(m, SEAT_MACHINE, "i8042", "i8042", "input=input", NULL, err);
+    for (unsigned i = 0; rc == 0 && i < m->config->serial_count; i++) {
+        const char *text = m->config->serials[i];
+        struct options o = { .length = 0 };
+        char id[16];
+
+        if (!strcmp(text, "none"))
+            continue;
+        snprintf(id, sizeof(id), "serial%u", i);
+        add(&o, "iobase", bases[i]);
+        add(&o, "irq", irqs[i]);
+        add(&o, "chardev", strncmp(text, "chardev:", 8) ? id : text + 8);
+        rc = place(m, SEAT_MACHINE, "isa-serial", id, o.text, NULL, err);
+    }
+    if (rc == 0 && m->config->parallel)
+        rc = place(m, SEAT_MACHINE, "isa-parallel", "parallel0", "chardev=parallel0", NULL, err);
+    if (rc == 0 && m->config->debugcon)
+        rc = place(m, SEAT_MACHINE, "isa-debugcon", "debugcon", "chardev=debugcon", NULL, err);
+    return rc;
+}
+
+/* The HID devices of a UHCI: its two ports are behind -usbdevice and -device usb-*. */
+static void add_usb_ports(struct options *o, const struct machine_config *c)
+{
+    static const struct {
+        const char *driver, *name;
+    } names[] = { { "usb-tablet", "tablet" }, { "usb-mouse", "mouse" }, { "usb-kbd", "keyboard" } };
+    char list[128] = "";
+
+    for (unsigned i = 0; i < c->usb_device_count; i++)
+        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", *list ? " " : "",
+                 c->usb_devices[i]);
+    for (unsigned i = 0; i < c->device_count; i++)
+        for (unsigned k = 0; k < ARRAY_SIZE(names); k++)
+            if (!strcmp(c->devices[i].driver, names[k].driver))
+                snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+                         *list ? " " : "", names[k].name);
+    add(o, "ports", list);
+    add(o, "input", "input");
+}
+
+static int build_usb(struct machine *m, struct error *err)
+{
+    struct options o = { .length = 0 };
+
+    if (!m->config->usb)
+        return 0;
+    add_addr(&o, 1, 2);
+    add_usb_ports(&o, m->config);
+    return place(m, SEAT_MACHINE, "piix3-usb-uhci", "usb", o.text, NULL, err);
+}
+
+/* Frames above all RAM, and above where firmware puts 64-bit BARs by itself. */
+static uint64_t vram_scratch(const struct machine *m)
+{
+    return (MAX(m->layout.high_end, 4 * GIB) + 16 * GIB) / PAGE_BYTES;
+}
+
+static void note_slot(const char *addr, bool used[SLOTS])
+{
+    unsigned slot;
+
+    if (addr && sscanf(addr, "%x", &slot) == 1 && slot < SLOTS)
+        used[slot] = true;
+}
+
+static int build_device(struct machine *m, const struct device_words *d, bool used[SLOTS],
+                        struct error *err)
+{
+    static const char *const dropped[] = { "bus", "bootindex", "multifunction", NULL };
+    const struct kind *kind = find_kind(d->driver);
+    struct options o = { .length = 0 };
+    unsigned slot = 0;
+    char id[32];
+    int rc;
+
+    for (unsigned i = 0; i < d->count; i++) {
+        unsigned k = 0;
+
+        while (dropped[k] && strcmp(dropped[k], d->pairs[i].name))
+            k++;
+        if (!dropped[k])
+            add(&o, d->pairs[i].name, d->pairs[i].value);
+    }
+    if (kind->pci && !device_word(d, "addr")) {
+        while (slot < SLOTS && used[slot])
+            slot++;
+        if (slot == SLOTS)
+            return error_set(err, -EBUSY, "-device %s: all PCI slots are taken", d->driver);
+        used[slot] = true;
+        add_addr(&o, slot, 0);
+    }
+    if (kind->rom && !device_word(d, "romfile"))
+        add(&o, "romfile", kind->rom);
+    if (kind->display) {
+        add(&o, "screen", "screen");
+        add_number(&o, "vram_gfn", vram_scratch(m));
+    }
+    if (!strcmp(kind->cls, "piix3-usb-uhci"))
+        add_usb_ports(&o, m->config);
+    snprintf(id, sizeof(id), "%s-%u", kind->cls, m->placed_count);
+    rc = place(m, kind->seat, kind->cls, d->id ? d->id : id, o.text, NULL, err);
+    if (rc == 0)
+        m->placed[m->placed_count - 1].nic = kind->nic;
+    return rc;
+}
+
+int pc_build(struct machine *m, struct error *err)
+{
+    const struct machine_config *c = m->config;
+    bool used[SLOTS] = { [0] = true, [1] = true, [SLOT_PLATFORM] = c->platform_device };
+    int rc = build_platform(m, err);
+
+    if (rc == 0)
+        rc = build_usb(m, err);
+    if (rc == 0)
+        rc = build_ports(m, err);
+    for (unsigned i = 0; i < c->device_count; i++)
+        note_slot(device_word(&c->devices[i], "addr"), used);
+    for (unsigned i = 0; rc == 0 && i < c->device_count; i++)
+        if (!is_ide_drive(&c->devices[i]) && !is_usb_device(&c->devices[i]))
+            rc = build_device(m, &c->devices[i], used, err);
+    return rc;
+}

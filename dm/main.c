@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* xen-dm: parse, open, run, close. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include "dm/base/error.h"
+#include "dm/base/log.h"
+#include "dm/base/loop.h"
+#include "dm/control/options.h"
+#include "dm/control/qmp.h"
+#include "dm/machine/machine.h"
+
+#define END_SECONDS 1 /* after a signal, for disks to flush */
+
+struct process {
+    struct machine_config config;
+    struct loop *loop;
+    struct qmp *qmp;
+    struct machine *machine; /* NULL in the probe */
+    struct watch *signals;
+    int signal_fd;
+};
+
+/* SIGTERM, SIGHUP, SIGINT: flush and end; and end in any case when the time is up. */
+static void on_signal(void *arg, unsigned events)
+{
+    struct process *p = arg;
+    struct signalfd_siginfo info;
+
+    if (read(p->signal_fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    alarm(END_SECONDS);
+    if (!p->machine) {
+        loop_stop(p->loop);
+        return;
+    }
+    machine_emit(p->machine, "SHUTDOWN", "host-signal");
+    machine_quit(p->machine);
+}
+
+static int open_signals(struct process *p, struct error *err)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes becomes an I/O error */
+    signal(SIGALRM, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM); /* whatever mask xl left us */
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    p->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (p->signal_fd < 0)
+        return error_errno(err, "wait for signals");
+    return watch_open(&p->signals, p->loop, p->signal_fd, WATCH_READ, on_signal, p, err);
+}
+
+/* An event of the machine's, with the data QEMU gives it. */
+static void on_event(void *arg, const char *name, const char *reason)
+{
+    struct process *p = arg;
+    json_t *data = NULL;
+
+    if (!strcmp(name, "SHUTDOWN") || !strcmp(name, "RESET"))
+        data = json_pack("{s:b,s:s}", "guest", reason && !strncmp(reason, "guest", 5), "reason",
+                         reason ? reason : "");
+    qmp_event(p->qmp, name, data);
+}
+
+static int open_monitors(struct process *p, struct error *err)
+{
+    const struct machine_config *c = &p->config;
+    int rc = qmp_open(&p->qmp, p->loop, err);
+
+    for (unsigned i = 0; rc == 0 && i < c->monitor_count; i++)
+        for (unsigned k = 0; rc == 0 && k < c->chardev_count; k++)
+            if (!strcmp(c->chardevs[k].id, c->monitors[i].chardev))
+                rc = qmp_add(p->qmp, &c->chardevs[k],
+                             strcmp(c->chardevs[k].id, "libxenstat-cmd") != 0, err);
+    return rc;
+}
+
+static int open_all(struct process *p, struct error *err)
+{
+    int rc = loop_open(&p->loop, "machine", err);
+
+    if (rc == 0)
+        rc = open_signals(p, err);
+    if (rc == 0 && p->config.kind == MACHINE_HVM)
+        rc = pc_judge(&p->config, err);
+    if (rc == 0)
+        rc = open_monitors(p, err);
+    if (rc < 0 || p->config.kind == MACHINE_NONE)
+        return rc;
+    rc = machine_open(&p->machine, &p->config, p->loop, err);
+    if (rc < 0)
+        return rc;
+    p->machine->event = on_event;
+    p->machine->event_arg = p;
+    qmp_set_machine(p->qmp, p->machine);
+    rc = machine_start(p->machine, err);
+    if (rc == 0)
+        rc = machine_announce(p->machine, err);
+    return rc;
+}
+
+static void close_all(struct process *p)
+{
+    alarm(2 * END_SECONDS);
+    qmp_close(p->qmp);
+    machine_close(p->machine);
+    watch_close(p->signals);
+    loop_close(p->loop);
+    options_free(&p->config);
+}
+
+int main(int argc, char *argv[])
+{
+    static struct process process;
+    struct error err = { "" };
+    int rc;
+
+    mallopt(M_ARENA_MAX, 1); /* loops allocate little; an arena each would cost more */
+    rc = options_parse(&process.config, argc, argv, &err);
+    if (rc == 0 && process.config.help) {
+        fputs(options_help(), stdout);
+        return 0;
+    }
+    if (rc == 0 && process.config.version) {
+        puts("xen-dm (speaks QEMU 7.2's QMP)");
+        return 0;
+    }
+    if (rc == 0)
+        rc = open_all(&process, &err);
+    if (rc == 0)
+        loop_run(process.loop);
+    else
+        log_error("%s", err.text);
+    close_all(&process);
+    return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
