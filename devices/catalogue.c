@@ -4,6 +4,7 @@
 #include "devices/acpi/piix4_pm.h"
 #include "devices/catalogue.h"
 #include "devices/display/display.h"
+#include "devices/input/input_devices.h"
 #include "devices/pci/chipset.h"
 #include "devices/platform/platform.h"
 #include "devices/serial/serial.h"
@@ -18,10 +19,12 @@ static const struct device_class *const classes[] = {
     &xen_platform_class,
     &cmos_class,
     &dma8237_class,
+    &i8042_class,
     &uart16550_class,
     &parallel_class,
     &debug_port_class,
     &vga_class,
+    &cirrus_vga_class,
 };
 
 const struct device_class *catalogue_at(unsigned i)
