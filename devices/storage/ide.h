@@ -165,6 +165,7 @@ struct ide_drive {
     bool orphan;   /* what is in flight belongs to a command that was aborted */
     bool changing; /* the medium goes as soon as nothing is in flight */
     unsigned leaving; /* being unplugged: how far that is, or 0 */
+    struct farewell *farewell;
     struct iovec iov[IDE_IOVS + 1];
     bool pinned[IDE_IOVS + 1];
     unsigned iovs;

@@ -41,6 +41,11 @@ static bool quiet(const struct piix_ide *ide)
 
 enum { STAYING, WAITING, FLUSHING, CLOSING };
 
+/* On its way through the machine loop while the image is closed; the device may be gone by then. */
+struct farewell {
+    struct ide_drive *drive;
+};
+
 static void unplug_ends(struct piix_ide *ide)
 {
     if (ide->removals || !ide->unplugged)
@@ -51,11 +56,30 @@ static void unplug_ends(struct piix_ide *ide)
 
 static void closed(void *arg)
 {
-    struct ide_drive *d = arg;
+    struct farewell *f = arg;
+    struct ide_drive *d = f->drive;
 
+    free(f);
+    if (!d)
+        return;
+    d->farewell = NULL;
     d->leaving = STAYING;
     d->ide->removals--;
     unplug_ends(d->ide);
+}
+
+static void close_disk(struct ide_drive *d)
+{
+    struct farewell *f = malloc(sizeof(*f));
+
+    if (!f) { /* a few bytes; without them nobody could be told */
+        log_error("%s: out of memory", device_id(d->ide->pci.dev));
+        abort();
+    }
+    f->drive = d;
+    d->farewell = f;
+    d->leaving = CLOSING;
+    drive_remove(d->drive, closed, f);
 }
 
 static void leave_on(struct ide_drive *d)
@@ -66,11 +90,10 @@ static void leave_on(struct ide_drive *d)
         ide_submit(d, JOB_UNPLUG, DISK_FLUSH, 0, 0);
         return;
     }
-    d->leaving = CLOSING;
     free(d->cache);
     d->cache = NULL;
     ide_forget_cache(d);
-    drive_remove(d->drive, closed, d);
+    close_disk(d);
 }
 
 static void leave(struct ide_drive *d)
@@ -272,8 +295,7 @@ static void rebuild_drive(struct ide_drive *d)
         return;
     if (d->regs->gone && ide_disk(d) && !d->leaving) {
         d->ide->removals++;
-        d->leaving = CLOSING;
-        drive_remove(d->drive, closed, d);
+        close_disk(d);
     }
     if (d->kind == &atapi_kind) {
         drive_set_locked(d->drive, d->regs->locked);
@@ -419,11 +441,13 @@ static void piix_ide_detach(struct device *dev)
     struct piix_ide *ide = device_state(dev);
 
     ide->paused = true;
-    while (!quiet(ide) || ide->removals) /* what is under way ends into memory that is still there */
+    while (!quiet(ide)) /* what is under way ends into memory that is still there */
         loop_step(device_board(dev)->loop);
     for (unsigned i = 0; i < 4; i++) {
         struct ide_drive *d = &ide->drive[i];
 
+        if (d->farewell)
+            d->farewell->drive = NULL;
         if (d->kind)
             drive_detach(d->drive);
         free(d->cache);
