@@ -261,11 +261,15 @@ static void on_gone(void *arg)
 static void on_left(void *arg)
 {
     struct screen_viewer *v = arg;
+    void (*closed)(void *owner) = v->ops->closed;
+    void *owner = v->owner;
 
     if (v->device_loop)
         loop_post(v->device_loop, on_gone, v);
     else
         free(v);
+    if (closed)
+        closed(owner);
 }
 
 static void on_leave(void *arg)
@@ -306,6 +310,14 @@ void screen_viewer_close(struct screen_viewer *v)
         loop_post(v->device_loop, on_leave, v);
     else
         loop_post(v->loop, on_left, v);
+}
+
+void screen_viewer_drop(struct screen_viewer *v)
+{
+    if (v && v->screen->turn == v)
+        v->screen->turn = NULL;
+    if (v)
+        on_gone(v);
 }
 
 static void on_ready(void *arg)

@@ -60,10 +60,13 @@ struct screen_viewer;
 struct screen_viewer_ops {
     /* Your turn to read the surface, until you call screen_release(). */
     void (*ready)(void *owner, const struct surface *surface, const struct damage *damage);
+    void (*closed)(void *owner); /* after screen_viewer_close(), the last call; may be NULL */
 };
 int screen_viewer_open(struct screen_viewer **out, struct screen *screen, struct loop *loop,
                        const struct screen_viewer_ops *ops, void *owner, struct error *err);
 void screen_viewer_close(struct screen_viewer *viewer);
+/* The same at once, where neither the device's loop nor the viewer's runs any more. */
+void screen_viewer_drop(struct screen_viewer *viewer);
 void screen_request(struct screen_viewer *viewer, bool all); /* one `ready` follows, later */
 void screen_release(struct screen_viewer *viewer);
 #endif

@@ -8,37 +8,43 @@ struct input;
 struct screen;
 
 /*
- * The VNC server: libvncserver, loaded when this is opened, on a loop and thread of its own, for
- * its writes may wait for a client. Without clients it costs nothing.
+ * The VNC server: RFB by libvncserver, which is loaded when a server is opened. One thread listens;
+ * each client has a thread, a loop and a copy of the screen of its own, so a slow client delays
+ * nobody, and what waits for it is one picture. Without a client nothing runs and nothing is drawn.
  */
 struct vnc;
 
 struct vnc_config {
-    const char *listen; /* "127.0.0.1", "::1", "unix:PATH"; "" is every address */
-    unsigned display;   /* port 5900 + display */
-    unsigned to;        /* tries display to display + to */
-    bool password;      /* logins need vnc_set_password(); refused until then */
-    const char *keymap; /* NULL: en-us */
-    const char *websocket; /* NULL: off; "" the same number from 5700 on; or a port */
-    const char *share;  /* NULL, "allow-exclusive", "force-shared", "ignore" */
-    const char *name;   /* of the desktop; may be NULL */
+    const char *listen; /* "127.0.0.1", "::1", "" for all, or "unix:PATH"; NULL: no server */
+    unsigned display;   /* TCP port 5900 + display */
+    unsigned to;        /* try ports up to 5900 + to; 0: just the one */
+    bool password;      /* none gets in until vnc_set_password() */
+    bool websocket;     /* a second port for browsers; the first one takes them too */
+    unsigned websocket_port; /* 0: 5700 + display */
+    const char *keymap; /* QEMU's -k; NULL: en-us */
+    const char *name;   /* of the guest */
 };
 
 /*
- * QEMU's -vnc text, with texts kept in `storage`. Pure. Unknown words get a sentence. "none" is
- * the caller's business.
+ * The argument of -vnc: "none", "HOST:D", "[V6]:D", "unix:PATH", then ",to=L", ",password=on|off",
+ * ",websocket=on|off|PORT", ",share=...". Fills `config` but keymap and name; its texts lie in
+ * `storage`. -EINVAL with the sentence. Pure.
  */
-int vnc_parse(struct vnc_config *config, char *storage, size_t storage_size, const char *text,
+int vnc_parse(struct vnc_config *config, char *storage, size_t room, const char *text,
               struct error *err);
 
-/* The port is bound and listening when this returns. */
+/* The port is bound and listening when this returns. `input` may be NULL. */
 int vnc_open(struct vnc **out, const struct vnc_config *config, struct screen *screen,
              struct input *input, struct error *err);
-void vnc_close(struct vnc *vnc); /* NULL is fine */
+/* No loop runs any more that `screen` or `input` use. NULL is fine. */
+void vnc_close(struct vnc *vnc);
 
-const char *vnc_host(const struct vnc *vnc);
-const char *vnc_service(const struct vnc *vnc); /* the decimal TCP port */
-bool vnc_has_password(const struct vnc *vnc);
-unsigned vnc_clients(const struct vnc *vnc); /* any loop */
-void vnc_set_password(struct vnc *vnc, const char *password); /* any loop; 8 characters count */
+/* The library is loaded beside the rest of start-up: waits for it. Once, before "running". */
+int vnc_loaded(struct vnc *vnc, struct error *err);
+
+/* ---- Any thread ---- */
+const char *vnc_host(const struct vnc *vnc);    /* as bound: "127.0.0.1"; a path for unix: */
+const char *vnc_service(const struct vnc *vnc); /* the TCP port in decimal; "" for unix: */
+void vnc_set_password(struct vnc *vnc, const char *text); /* 8 characters count; "": no login */
+unsigned vnc_clients(const struct vnc *vnc);
 #endif
