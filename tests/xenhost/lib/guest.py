@@ -95,7 +95,10 @@ class Guest:
         if self.config.get("serial") == "pty":
             self.open_serial()
         if start:
-            run("xl", "unpause", self.name)
+            self.run()
+
+    def run(self):
+        run("xl", "unpause", self.name)
 
     def find(self):
         """Learns the domain number, which changes when the guest reboots."""
