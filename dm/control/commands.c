@@ -71,7 +71,7 @@ static void run_vnc(struct command *cmd)
     command_return(cmd, json_pack("{s:b,s:s,s:s,s:s,s:s,s:[]}", "enabled", 1, "host",
                                   vnc_host(vnc), "service", vnc_service(vnc), "family",
                                   strchr(vnc_host(vnc), ':') ? "ipv6" : "ipv4", "auth",
-                                  vnc_has_password(vnc) ? "vnc" : "none", "clients"));
+                                  cmd->machine->vnc_password ? "vnc" : "none", "clients"));
 }
 
 static void run_vnc_password(struct command *cmd)

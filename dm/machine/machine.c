@@ -289,6 +289,7 @@ static int open_display(struct machine *m, struct error *err)
     rc = vnc_parse(&config, storage, sizeof(storage), c->vnc, err);
     if (rc < 0)
         return rc;
+    m->vnc_password = config.password;
     config.keymap = c->keymap;
     config.name = c->name;
     return vnc_open(&m->vnc, &config, m->screen, m->input, err);

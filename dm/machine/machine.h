@@ -67,6 +67,7 @@ struct machine {
     struct screen *screen; /* NULL: no display device */
     struct input *input;
     struct vnc *vnc;
+    bool vnc_password; /* logins need one */
     struct device *pm, *ide;
     enum run_state state;
     bool quitting;

@@ -56,6 +56,8 @@ int netport_attach(struct netport *port, struct loop *loop, const struct netport
                    void *owner, struct error *err);
 void netport_detach(struct netport *port);
 void netport_accept(struct netport *port); /* the user has room again */
+/* The host end goes away for good: a tap we made disappears. Frames sent after it are dropped. */
+void netport_hang_up(struct netport *port);
 
 /*
  * Which offloads the user can take in `receive`: checksums to be filled in, and GSO frames to 64
