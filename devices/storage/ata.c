@@ -257,10 +257,10 @@ static void do_set_multiple(struct ide_drive *d, unsigned flags)
 
 bool ata_mode_known(uint8_t mode)
 {
-    return mode <= 0x01 ||                    /* PIO as after power-on */
-           (mode >= 0x08 && mode <= 0x0c) ||  /* PIO with flow control */
-           (mode >= 0x20 && mode <= 0x22) ||  /* Multiword DMA */
-           (mode >= 0x40 && mode <= 0x45);    /* Ultra DMA */
+    return mode <= 0x01 ||                   /* PIO as after power-on */
+           (mode >= 0x08 && mode <= 0x0c) || /* PIO with flow control */
+           (mode >= 0x20 && mode <= 0x22) || /* Multiword DMA */
+           (mode >= 0x40 && mode <= 0x45);   /* Ultra DMA */
 }
 
 static void do_set_features(struct ide_drive *d, unsigned flags)
@@ -443,6 +443,9 @@ static void failed(struct ide_drive *d, int rc)
 
 const struct ide_kind ata_kind = {
     .ready = ST_DRDY | ST_DSC,
-    .command = command, .received = received, .finished = finished, .failed = failed,
+    .command = command,
+    .received = received,
+    .finished = finished,
+    .failed = failed,
     .block = block,
 };

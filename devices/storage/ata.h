@@ -16,7 +16,7 @@ void ata_error(struct ide_drive *d, uint8_t error);
 void ata_text(uint8_t *at, const char *text, unsigned length);
 void ata_identify(struct ide_drive *d, uint8_t page[SECTOR]);
 void ata_identify_modes(const struct ide_drive *d, uint8_t *page); /* words 49 to 93 */
-bool ata_mode_known(uint8_t mode); /* of SET FEATURES 03h */
+bool ata_mode_known(uint8_t mode);                                 /* of SET FEATURES 03h */
 void ata_default_translation(struct ide_drive *d);
 void ata_smart(struct ide_drive *d); /* command B0h */
 /* The last byte makes the sum of all zero. */

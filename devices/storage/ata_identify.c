@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a hard disk says of itself. Document: ATA/ATAPI-7 volume 1, "IDENTIFY DEVICE"; words 69, 105,
- * 106, 169 are ATA8-ACS's. It is made afresh for each asking, from what is in force.
+ * What a hard disk says of itself. Document: ATA/ATAPI-7 volume 1, "IDENTIFY DEVICE"; words 69,
+ * 105, 106, 169 are ATA8-ACS's. It is made afresh for each asking, from what is in force.
  */
 #include "devices/storage/ata.h"
 
@@ -80,12 +80,12 @@ static void features(const struct ide_drive *d, uint8_t *page)
     const struct ide_drive_regs *r = d->regs;
     const struct disk *disk = ide_disk(d);
 
-    word(page, 80, 0x00f0);  /* ATA-4 to ATA/ATAPI-7 */
-    word(page, 82, 0x4069);  /* NOP, look-ahead, write cache, power management, SMART */
-    word(page, 83, 0x7400);  /* FLUSH CACHE (EXT), LBA48 */
-    word(page, 84, 0x4043);  /* FUA, SMART self-test and error log */
-    word(page, 85, 0x4008u | (r->look_ahead ? 0x40 : 0) | (r->write_cache ? 0x20 : 0) |
-                       (r->smart ? 1 : 0));
+    word(page, 80, 0x00f0); /* ATA-4 to ATA/ATAPI-7 */
+    word(page, 82, 0x4069); /* NOP, look-ahead, write cache, power management, SMART */
+    word(page, 83, 0x7400); /* FLUSH CACHE (EXT), LBA48 */
+    word(page, 84, 0x4043); /* FUA, SMART self-test and error log */
+    word(page, 85,
+         0x4008u | (r->look_ahead ? 0x40 : 0) | (r->write_cache ? 0x20 : 0) | (r->smart ? 1 : 0));
     word(page, 86, 0x3400);
     word(page, 87, 0x4043);
     if (disk && disk_can_discard(disk) && !drive_readonly(d->drive)) {

@@ -19,14 +19,14 @@
 static const struct attribute {
     uint8_t id, flags, current, worst, raw, threshold;
 } attributes[] = {
-    { 0x01, 0x03, 100, 100, 0, 6 },   /* raw read error rate */
-    { 0x03, 0x03, 100, 100, 0, 0 },   /* spin-up time */
-    { 0x04, 0x02, 100, 100, 1, 20 },  /* starts and stops */
-    { 0x05, 0x03, 100, 100, 0, 36 },  /* reallocated sectors */
-    { 0x09, 0x03, 100, 100, 1, 0 },   /* hours of power */
-    { 0x0c, 0x03, 100, 100, 1, 0 },   /* power cycles */
-    { 0xbe, 0x03, 69, 69, 31, 50 },   /* airflow temperature, degrees Celsius */
-    { 0xc5, 0x12, 100, 100, 0, 0 },   /* pending sectors */
+    { 0x01, 0x03, 100, 100, 0, 6 },  /* raw read error rate */
+    { 0x03, 0x03, 100, 100, 0, 0 },  /* spin-up time */
+    { 0x04, 0x02, 100, 100, 1, 20 }, /* starts and stops */
+    { 0x05, 0x03, 100, 100, 0, 36 }, /* reallocated sectors */
+    { 0x09, 0x03, 100, 100, 1, 0 },  /* hours of power */
+    { 0x0c, 0x03, 100, 100, 1, 0 },  /* power cycles */
+    { 0xbe, 0x03, 69, 69, 31, 50 },  /* airflow temperature, degrees Celsius */
+    { 0xc5, 0x12, 100, 100, 0, 0 },  /* pending sectors */
 };
 
 static void data_page(const struct ide_drive *d, uint8_t *page)
@@ -42,9 +42,9 @@ static void data_page(const struct ide_drive *d, uint8_t *page)
         at[5] = attributes[i].raw;
     }
     page[362] = (uint8_t)(0x02 | (d->regs->smart_autosave ? 0x80 : 0)); /* collection ended well */
-    page[363] = 0;                   /* as did the last self-test */
-    put_le16(page + 364, 1);         /* seconds an offline collection takes */
-    page[367] = 0x19;                /* offline immediate, offline scan, self-tests */
+    page[363] = 0;           /* as did the last self-test */
+    put_le16(page + 364, 1); /* seconds an offline collection takes */
+    page[367] = 0x19;        /* offline immediate, offline scan, self-tests */
     put_le16(page + 368, 0x0003);
     page[370] = 0x01; /* there is an error log */
     page[372] = 1;    /* minutes of a short self-test, */

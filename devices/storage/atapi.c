@@ -105,8 +105,7 @@ bool atapi_is_dvd(const struct ide_drive *d)
 
 static void no_medium(struct ide_drive *d)
 {
-    atapi_check(d, NOT_READY,
-                d->regs->tray_open ? NO_MEDIUM_TRAY_OPEN : NO_MEDIUM_TRAY_CLOSED);
+    atapi_check(d, NOT_READY, d->regs->tray_open ? NO_MEDIUM_TRAY_OPEN : NO_MEDIUM_TRAY_CLOSED);
 }
 
 /* Tells of a change, or of no medium. False: it was told instead of what the packet asks. */
@@ -500,7 +499,12 @@ static void failed(struct ide_drive *d, int rc)
 }
 
 const struct ide_kind atapi_kind = {
-    .signature_mid = 0x14, .signature_high = 0xeb, .ready = 0,
-    .command = command, .received = received, .finished = finished, .failed = failed,
+    .signature_mid = 0x14,
+    .signature_high = 0xeb,
+    .ready = 0,
+    .command = command,
+    .received = received,
+    .finished = finished,
+    .failed = failed,
     .block = block,
 };

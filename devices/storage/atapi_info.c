@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a CD/DVD-ROM drive says of itself. Documents: ATA/ATAPI-7 volume 1, "IDENTIFY PACKET DEVICE";
- * MMC-5, "GET CONFIGURATION Command", "GET EVENT STATUS NOTIFICATION Command", "MECHANISM STATUS
- * Command", "Mode Parameters"; SPC-3, "INQUIRY".
+ * What a CD/DVD-ROM drive says of itself. Documents: ATA/ATAPI-7 volume 1, "IDENTIFY PACKET
+ * DEVICE"; MMC-5, "GET CONFIGURATION Command", "GET EVENT STATUS NOTIFICATION Command", "MECHANISM
+ * STATUS Command", "Mode Parameters"; SPC-3, "INQUIRY".
  */
 #include "devices/storage/ata.h"
 #include "devices/storage/atapi.h"

@@ -184,8 +184,7 @@ void ide_dma(struct ide_drive *d)
     const struct ide_channel_regs *b = d->channel->regs;
     bool to_memory = b->bm_command & BM_TO_MEMORY;
 
-    if (!(b->bm_command & BM_START) || !(b->bm_status & BM_ACTIVE) ||
-        !pci_bus_master(&d->ide->pci))
+    if (!(b->bm_command & BM_START) || !(b->bm_status & BM_ACTIVE) || !pci_bus_master(&d->ide->pci))
         return;
     /* a direction that drive and bus master do not agree on moves nothing */
     if (to_memory == !!(d->regs->xfer & XFER_OUT))
@@ -302,6 +301,9 @@ static void bus_master_write(void *state, uint64_t offset, unsigned size, uint64
 }
 
 const struct region_ops ide_bus_master_ops = {
-    .name = "ide-bus-master", .min_size = 1, .max_size = 4,
-    .read = bus_master_read, .write = bus_master_write,
+    .name = "ide-bus-master",
+    .min_size = 1,
+    .max_size = 4,
+    .read = bus_master_read,
+    .write = bus_master_write,
 };

@@ -314,8 +314,11 @@ static void command_write(void *state, uint64_t offset, unsigned size, uint64_t 
 }
 
 const struct region_ops ide_command_ops = {
-    .name = "ide-command", .min_size = 1, .max_size = 4,
-    .read = command_read, .write = command_write,
+    .name = "ide-command",
+    .min_size = 1,
+    .max_size = 4,
+    .read = command_read,
+    .write = command_write,
 };
 
 /* ---- The Control Block: one port ---- */
@@ -344,6 +347,9 @@ static void control_write(void *state, uint64_t offset, unsigned size, uint64_t 
 }
 
 const struct region_ops ide_control_ops = {
-    .name = "ide-control", .min_size = 1, .max_size = 1,
-    .read = control_read, .write = control_write,
+    .name = "ide-control",
+    .min_size = 1,
+    .max_size = 1,
+    .read = control_read,
+    .write = control_write,
 };

@@ -72,12 +72,12 @@ enum ide_phase {
 #define XFER_ALL 0x3f
 
 struct ide_drive_regs {
-    uint64_t offset; /* of the next byte on the disk */
-    uint64_t left;   /* bytes between disk and host that are not in the buffer */
-    uint32_t pos;    /* of the host in the buffer */
-    uint32_t end;    /* of the block it moves now */
-    uint32_t fill;   /* of what the buffer holds, or shall */
-    uint32_t block;  /* bytes for each DRQ */
+    uint64_t offset;    /* of the next byte on the disk */
+    uint64_t left;      /* bytes between disk and host that are not in the buffer */
+    uint32_t pos;       /* of the host in the buffer */
+    uint32_t end;       /* of the block it moves now */
+    uint32_t fill;      /* of what the buffer holds, or shall */
+    uint32_t block;     /* bytes for each DRQ */
     uint16_t cylinders; /* the translation in force */
     uint16_t limit;     /* Byte Count of a packet command */
     uint8_t heads, sectors;
@@ -96,7 +96,7 @@ struct ide_drive_regs {
     uint8_t reserved0;
     /* CD-ROMs */
     uint8_t cdb[12];
-    uint8_t packet;      /* receiving a command packet, not its data */
+    uint8_t packet; /* receiving a command packet, not its data */
     uint8_t sense_key, asc, ascq;
     uint8_t media_news;  /* enum media_news in atapi.h: what the next commands must be told */
     uint8_t media_event; /* for GET EVENT STATUS NOTIFICATION */
@@ -162,8 +162,8 @@ struct ide_drive {
     struct disk_request req;
     enum ide_job job;
     bool in_flight;
-    bool orphan;   /* what is in flight belongs to a command that was aborted */
-    bool changing; /* the medium goes as soon as nothing is in flight */
+    bool orphan;      /* what is in flight belongs to a command that was aborted */
+    bool changing;    /* the medium goes as soon as nothing is in flight */
     unsigned leaving; /* being unplugged: how far that is, or 0 */
     struct farewell *farewell;
     struct iovec iov[IDE_IOVS + 1];
@@ -197,7 +197,7 @@ struct piix_ide {
     void *drained_arg;
     void (*unplugged)(void *arg);
     void *unplugged_arg;
-    unsigned removals; /* of media, under way */
+    unsigned removals;                               /* of media, under way */
     uint8_t trash[PAGE_BYTES], all_ones[PAGE_BYTES]; /* behind addresses that are not RAM */
 };
 
@@ -225,7 +225,7 @@ void ide_verify(struct ide_drive *d, uint64_t offset, uint64_t length);
 void ide_enter(struct ide_drive *d, enum ide_phase phase); /* and kick */
 void ide_kick(struct ide_drive *d);
 void ide_finish(struct ide_drive *d);
-void ide_abort(struct ide_drive *d); /* of a command; nothing is told to the guest */
+void ide_abort(struct ide_drive *d);       /* of a command; nothing is told to the guest */
 void ide_block_moved(struct ide_drive *d); /* pos has reached end */
 void ide_submit(struct ide_drive *d, enum ide_job job, enum disk_op op, uint64_t offset,
                 uint64_t length);

@@ -310,11 +310,14 @@ static int piix_ide_loaded(struct device *dev, struct error *err)
 
     for (unsigned i = 0; i < 4; i++)
         if (!sane_drive(&ide->drive[i]))
-            return error_set(err, -EINVAL, "saved state of %s: drive %u is in a state that no drive can reach",
+            return error_set(err, -EINVAL,
+                             "saved state of %s: drive %u is in a state that no drive can reach",
                              device_id(dev), i);
     for (unsigned i = 0; i < 2; i++)
         if (!sane_channel(ide->channel[i].regs))
-            return error_set(err, -EINVAL, "saved state of %s: the bus master of channel %u is in a state that it cannot reach",
+            return error_set(err, -EINVAL,
+                             "saved state of %s: the bus master of channel %u is in a state that "
+                             "it cannot reach",
                              device_id(dev), i);
     for (unsigned i = 0; i < 4; i++)
         rebuild_drive(&ide->drive[i]);
@@ -399,7 +402,9 @@ static void config_written(void *state, unsigned offset, unsigned size)
 static int attach_function(struct piix_ide *ide, struct device *dev, struct error *err)
 {
     const struct pci_identity identity = {
-        .vendor = 0x8086, .device = 0x7010, .class_code = 0x010180,
+        .vendor = 0x8086,
+        .device = 0x7010,
+        .class_code = 0x010180,
         .bars[BM_BAR] = { .kind = PCI_BAR_IO, .size = BM_BYTES, .ops = &ide_bus_master_ops },
         .config_written = config_written,
     };
@@ -461,12 +466,8 @@ static void piix_ide_detach(struct device *dev)
 /* ---- The class ---- */
 
 static const struct device_option options[] = {
-    { "addr", OPTION_TEXT, "01.1" },
-    { "drive0", OPTION_TEXT, "" },
-    { "drive1", OPTION_TEXT, "" },
-    { "drive2", OPTION_TEXT, "" },
-    { "drive3", OPTION_TEXT, "" },
-    { 0 },
+    { "addr", OPTION_TEXT, "01.1" }, { "drive0", OPTION_TEXT, "" }, { "drive1", OPTION_TEXT, "" },
+    { "drive2", OPTION_TEXT, "" },   { "drive3", OPTION_TEXT, "" }, { 0 },
 };
 
 #define D(n, field) SAVED(struct piix_ide_regs, drive[n].field)

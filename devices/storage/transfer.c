@@ -63,8 +63,13 @@ void ide_submit(struct ide_drive *d, enum ide_job job, enum disk_op op, uint64_t
     d->job = job;
     d->in_flight = true;
     d->req = (struct disk_request){
-        .op = op, .offset = offset, .length = length, .iov = d->iov, .iov_count = d->iovs,
-        .done = request_done, .owner = d,
+        .op = op,
+        .offset = offset,
+        .length = length,
+        .iov = d->iov,
+        .iov_count = d->iovs,
+        .done = request_done,
+        .owner = d,
     };
     disk_submit(ide_disk(d), d->ide->queue, &d->req);
 }
@@ -193,8 +198,8 @@ void ide_forget_cache(struct ide_drive *d)
 /* Bytes of the disk from `offset` on that are at hand. */
 static uint32_t cached(struct ide_drive *d, uint64_t offset)
 {
-    if (!d->cache_length || disk_changes(ide_disk(d)) != d->cache_changes ||
-        offset < d->cache_at || offset - d->cache_at >= d->cache_length)
+    if (!d->cache_length || disk_changes(ide_disk(d)) != d->cache_changes || offset < d->cache_at ||
+        offset - d->cache_at >= d->cache_length)
         return 0;
     return d->cache_length - (uint32_t)(offset - d->cache_at);
 }
@@ -320,7 +325,8 @@ static void verify(struct ide_drive *d)
         ide_finish(d);
 }
 
-/* The ranges were judged when they came in; a saved state may say otherwise, so disk.c judges too. */
+/* The ranges were judged when they came in; a saved state may say otherwise, so disk.c judges too.
+ */
 static void trim(struct ide_drive *d)
 {
     struct ide_drive_regs *r = d->regs;
@@ -463,8 +469,7 @@ void ide_read(struct ide_drive *d, uint64_t offset, uint64_t length, uint32_t bl
     ide_enter(d, flags & XFER_DIRECT ? IDE_DMA : IDE_LOAD);
 }
 
-void ide_write(struct ide_drive *d, uint64_t offset, uint64_t length, uint32_t block,
-               uint8_t flags)
+void ide_write(struct ide_drive *d, uint64_t offset, uint64_t length, uint32_t block, uint8_t flags)
 {
     struct ide_drive_regs *r = d->regs;
 

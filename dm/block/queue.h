@@ -53,8 +53,8 @@ void bounce_put(struct disk_queue *queue, void *bounce);
 
 /* ---- The pool of threads (threads.c), for hosts without io_uring and for ioctls ---- */
 struct io_threads;
-int io_threads_open(struct io_threads **out, struct loop *loop, void (*done)(void *arg, struct io *io),
-                    void *arg, struct error *err);
+int io_threads_open(struct io_threads **out, struct loop *loop,
+                    void (*done)(void *arg, struct io *io), void *arg, struct error *err);
 void io_threads_close(struct io_threads *threads); /* nothing in flight; NULL is fine */
 void io_threads_start(struct io_threads *threads, struct io *io);
 

@@ -30,7 +30,7 @@
 struct raw {
     struct disk disk;
     int fd;
-    int direct_fd; /* -1: through the page cache */
+    int direct_fd;  /* -1: through the page cache */
     unsigned align; /* of direct I/O */
     bool block;
     bool no_flush, writethrough;
@@ -382,8 +382,8 @@ static void write_zeroes(struct io *io)
     for (io->iov_count = 0; left && io->iov_count < IO_WINDOW; io->iov_count++) {
         size_t n = MIN(left, ZERO_BYTES);
 
-        io->window[io->iov_count] = (struct iovec){ .iov_base = (void *)(uintptr_t)zeroes,
-                                                    .iov_len = n };
+        io->window[io->iov_count] =
+            (struct iovec){ .iov_base = (void *)(uintptr_t)zeroes, .iov_len = n };
         io->length += n;
         left -= n;
     }

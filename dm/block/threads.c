@@ -122,8 +122,8 @@ static void *work(void *arg)
     return NULL;
 }
 
-int io_threads_open(struct io_threads **out, struct loop *loop, void (*done)(void *arg, struct io *io),
-                    void *arg, struct error *err)
+int io_threads_open(struct io_threads **out, struct loop *loop,
+                    void (*done)(void *arg, struct io *io), void *arg, struct error *err)
 {
     struct io_threads *t = calloc(1, sizeof(*t));
 

@@ -98,7 +98,8 @@ static inline void image_read(struct bench *b, uint64_t sector, void *to, size_t
 
 static inline struct disk *disk_of(const char *path, const struct bench_drive *want)
 {
-    struct disk_config config = { .path = path, .readonly = want->cdrom || want->readonly,
+    struct disk_config config = { .path = path,
+                                  .readonly = want->cdrom || want->readonly,
                                   .discard = want->discard };
     struct disk *disk = NULL;
     struct error err = { "" };
@@ -119,8 +120,9 @@ static inline void bench_enable(struct bench *b)
 static inline void bench_drive_open(struct bench *b, unsigned unit, const struct bench_drive *want)
 {
     static const char *const ids[] = { "d0", "d1", "d2", "d3" };
-    struct drive_config config = { .id = ids[unit], .cdrom = want->cdrom,
-                                   .readonly = want->readonly, .serial = want->serial };
+    struct drive_config config = {
+        .id = ids[unit], .cdrom = want->cdrom, .readonly = want->readonly, .serial = want->serial
+    };
     struct error err = { "" };
 
     if (!want->sectors && !want->cdrom)
@@ -396,8 +398,8 @@ static inline void packet(struct bench *b, const uint8_t *cdb, unsigned length, 
 }
 
 /* One whose answer comes by PIO, at most `limit` bytes for each DRQ: how many bytes came. */
-static inline size_t packet_in(struct bench *b, const uint8_t *cdb, unsigned length,
-                               uint16_t limit, void *to, size_t room)
+static inline size_t packet_in(struct bench *b, const uint8_t *cdb, unsigned length, uint16_t limit,
+                               void *to, size_t room)
 {
     size_t got = 0;
 

@@ -383,6 +383,62 @@ TEST(smart_says_the_disk_is_well)
     bench_close(&b);
 }
 
+TEST(smart_thresholds_logs_and_settings)
+{
+    static const uint8_t logs[] = { 0, 1 };
+    struct bench b;
+    uint8_t page[512];
+
+    bench_disk(&b, 64);
+    device(&b, 0);
+    out(&b, R_MID, 0x4f);
+    out(&b, R_HIGH, 0xc2);
+    out(&b, R_FEATURES, 0xd1);
+    CHECK_EQ(pio_in(&b, 0xb0, page, 512, 512), 0x50);
+    CHECK_EQ(page[2], 1);
+    CHECK_EQ(page[3], 6);
+    for (unsigned i = 0; i < 2; i++) {
+        out(&b, R_FEATURES, 0xd5);
+        out(&b, R_COUNT, 1);
+        out(&b, R_LOW, logs[i]);
+        CHECK_EQ(pio_in(&b, 0xb0, page, 512, 512), 0x50);
+        CHECK_EQ(page[0], 1);
+    }
+    out(&b, R_LOW, 0x55); /* a log there is not */
+    CHECK_EQ(run(&b, 0xb0), 0x51);
+    out(&b, R_FEATURES, 0xd2);
+    out(&b, R_COUNT, 0);
+    CHECK_EQ(run(&b, 0xb0), 0x50);
+    out(&b, R_FEATURES, 0xd0);
+    pio_in(&b, 0xb0, page, 512, 512);
+    CHECK_EQ(page[362], 0x02);
+    out(&b, R_FEATURES, 0xd2);
+    out(&b, R_COUNT, 7);
+    CHECK_EQ(run(&b, 0xb0), 0x51);
+    out(&b, R_FEATURES, 0xd4);
+    out(&b, R_LOW, 0x40); /* a test there is not */
+    CHECK_EQ(run(&b, 0xb0), 0x51);
+    out(&b, R_MID, 0); /* without the key */
+    CHECK_EQ(run(&b, 0xb0), 0x51);
+    bench_close(&b);
+}
+
+TEST(look_ahead_is_a_setting_that_identify_shows)
+{
+    struct bench b;
+    uint8_t page[512];
+
+    bench_disk(&b, 64);
+    CHECK_EQ(set_features(&b, 0x55, 0), 0x50);
+    identify(&b, page);
+    CHECK(!(word(page, 85) & 0x40));
+    CHECK_EQ(set_features(&b, 0xaa, 0), 0x50);
+    CHECK_EQ(set_features(&b, 0x66, 0), 0x50);
+    identify(&b, page);
+    CHECK(word(page, 85) & 0x40);
+    bench_close(&b);
+}
+
 TEST(small_commands_answer_as_they_should)
 {
     static const struct {

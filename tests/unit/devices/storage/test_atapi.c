@@ -207,6 +207,10 @@ TEST(configuration_names_the_profile_of_the_disc)
     CHECK_EQ(get_be32(a), 10 * 512 * 1024 - 1);
     CHECK_EQ(packet_in(&b, CDB(0xad, 0, 0, 0, 0, 0, 0, 0, 0, 20), 0xfffe, a, 256), 20);
     CHECK_EQ(get_be32(a + 12), 0x30000 + 10 * 512 * 1024 - 1);
+    CHECK_EQ(packet_in(&b, CDB(0xad, 0, 0, 0, 0, 0, 0, 0xff, 1, 0), 0xfffe, a, 256), 16);
+    CHECK_EQ(packet_in(&b, CDB(0xad, 0, 0, 0, 0, 0, 0, 1, 1, 0), 0xfffe, a, 256), 8);
+    refused(&b, CDB(0xad, 0, 0, 0, 0, 0, 0, 9, 1, 0), 0x52400);
+    refused(&b, CDB(0xad, 0, 0, 0, 0, 0, 1, 0, 1, 0), 0x52400); /* a second layer */
     bench_close(&b);
 }
 
@@ -232,6 +236,27 @@ TEST(mode_pages_are_sensed_and_selected)
         give(&b, page + at, MIN(8, 20 - at));
     }
     CHECK_EQ(in(&b, R_STATUS), 0x50);
+    bench_close(&b);
+}
+
+TEST(current_features_and_changeable_pages_are_told_apart)
+{
+    struct bench b;
+    uint8_t all[256], now[256];
+    size_t n;
+
+    bench_cdrom(&b, 64);
+    n = packet_in(&b, CDB(0x46, 0, 0, 0, 0, 0, 0, 1, 0), 0xfffe, all, 256);
+    CHECK(packet_in(&b, CDB(0x46, 1, 0, 0, 0, 0, 0, 1, 0), 0xfffe, now, 256) < n);
+    refused(&b, CDB(0x46, 3, 0, 0, 0, 0, 0, 1, 0), 0x52400);
+    CHECK_EQ(packet_in(&b, CDB(0x5a, 0, 0x6a, 0, 0, 0, 0, 0, 128), 0xfffe, now, 128), 30);
+    CHECK_EQ(now[8], 0x2a);
+    CHECK_EQ(now[10], 0);
+    CHECK_EQ(packet_in(&b, CDB(0x4a, 1, 0, 0, 0x02, 0, 0, 0, 8), 0xfffe, now, 128), 4);
+    CHECK_EQ(now[2], 0x80); /* no such class */
+    refused(&b, CDB(0x4a, 0, 0, 0, 0x10, 0, 0, 0, 8), 0x52400);
+    CHECK_EQ(set_features(&b, 0x03, 0x22), 0x50);
+    CHECK_EQ(set_features(&b, 0x03, 0x77), 0x51);
     bench_close(&b);
 }
 

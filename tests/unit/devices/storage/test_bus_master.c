@@ -109,6 +109,86 @@ TEST(hundreds_of_tiny_descriptors_move_every_byte)
     bench_close(&b);
 }
 
+/* Sizes whose sum over a round of descriptors is no number of sectors. */
+static unsigned uneven(struct prd *prds, uint32_t bytes)
+{
+    static const uint8_t sizes[] = { 6, 10, 4 };
+    uint32_t at = 0;
+    unsigned n = 0;
+
+    for (; at < bytes; n++) {
+        uint32_t size = MIN(sizes[n % 3], bytes - at);
+
+        prds[n] = (struct prd){ BUF + at, size };
+        at += size;
+    }
+    return n;
+}
+
+TEST(descriptors_that_split_sectors_anywhere_move_every_byte)
+{
+    struct prd prds[1100];
+    struct bench b;
+    uint8_t there[14 * 512];
+
+    bench_disk(&b, 256);
+    prd_table(&b, prds, uneven(prds, sizeof(there)));
+    put_lba28(&b, 30, 14);
+    out(&b, R_COMMAND, READ_DMA);
+    CHECK_EQ(dma(&b, true), INTERRUPT);
+    in_memory(&b, BUF, 30, 14);
+    pattern(&b, BUF, 500, 14);
+    prd_table(&b, prds, uneven(prds, sizeof(there)));
+    put_lba28(&b, 60, 14);
+    out(&b, R_COMMAND, WRITE_DMA);
+    CHECK_EQ(dma(&b, false), INTERRUPT);
+    image_read(&b, 60, there, sizeof(there));
+    expect_sectors(there, 500, 14);
+    CHECK_EQ(memory_get_stats(b.pc.board.memory).pinned, 0);
+    bench_close(&b);
+}
+
+TEST(no_part_of_a_sector_is_written)
+{
+    struct bench b;
+    uint8_t there[1024];
+
+    bench_disk(&b, 64);
+    pattern(&b, BUF, 500, 2);
+    one_prd(&b, BUF, 700);
+    put_lba28(&b, 9, 2);
+    out(&b, R_COMMAND, WRITE_DMA);
+    bm_start(&b, false);
+    pc_settle(&b.pc);
+    ready(&b);
+    pc_settle(&b.pc);
+    CHECK_EQ(bm_status(&b), 0);
+    image_read(&b, 9, there, 1024);
+    expect_sectors(there, 500, 1);
+    expect_sectors(there + 512, 10, 1);
+    bench_close(&b);
+}
+
+TEST(a_packets_table_may_end_early_and_be_replaced)
+{
+    const struct bench_drive drives[4] = { { .sectors = 64, .cdrom = true } };
+    struct bench b;
+    uint8_t a[36];
+
+    bench_open(&b, drives);
+    one_prd(&b, BUF, 20);
+    packet(&b, CDB(0x12, 0, 0, 0, 36), 0, true);
+    bm_start(&b, true);
+    CHECK_EQ(bm_status(&b), 0);
+    CHECK_EQ(pc_in8(&b.pc, BAR), 9);
+    bm_stop(&b);
+    one_prd(&b, BUF + 20, 16);
+    CHECK_EQ(dma(&b, true), INTERRUPT);
+    pc_peek(&b.pc, BUF, a, 36);
+    CHECK_MEM(a + 8, "XEN-DM  DVD-ROM         1.0 ", 28);
+    bench_close(&b);
+}
+
 TEST(a_table_longer_than_the_data_leaves_the_bus_master_active)
 {
     struct bench b;

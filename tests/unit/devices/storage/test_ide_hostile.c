@@ -168,8 +168,10 @@ static void descriptors(struct bench *b, uint32_t *x)
 }
 
 static const struct bench_drive mixed[4] = {
-    { .sectors = 2000, .discard = true }, { .sectors = 64, .cdrom = true },
-    { .sectors = 512, .cdrom = true }, { .sectors = 777 },
+    { .sectors = 2000, .discard = true },
+    { .sectors = 64, .cdrom = true },
+    { .sectors = 512, .cdrom = true },
+    { .sectors = 777 },
 };
 
 static void check_alive(struct bench *b)
@@ -270,7 +272,9 @@ static void broken_close(struct disk *disk)
 }
 
 static const struct disk_ops broken_ops = {
-    .name = "broken", .submit = broken_submit, .close = broken_close,
+    .name = "broken",
+    .submit = broken_submit,
+    .close = broken_close,
 };
 
 static void bench_broken(struct bench *b, bool cdrom, int rc)

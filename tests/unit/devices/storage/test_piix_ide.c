@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The controller: selection and resets, what is missing, drain, save, unplug. */
-#include "tests/unit/devices/storage/ide_bench.h"
 #include "dm/base/loop.h"
 #include "dm/memory/memory.h"
+#include "tests/unit/devices/storage/ide_bench.h"
 
 #define BUF 0x100000
 
@@ -296,7 +296,10 @@ static bool held(const char *path)
 TEST(unplug_flushes_and_closes_hard_disks_and_keeps_cdroms)
 {
     const struct bench_drive drives[4] = {
-        { .sectors = 64 }, { .sectors = 64 }, { .sectors = 64, .cdrom = true }, { .sectors = 64 },
+        { .sectors = 64 },
+        { .sectors = 64 },
+        { .sectors = 64, .cdrom = true },
+        { .sectors = 64 },
     };
     struct bench b;
     uint8_t a[8];
@@ -347,6 +350,28 @@ TEST(unplug_with_a_request_in_flight_waits_for_it_xsa_139)
     bm_stop(&b);
     out(&b, R_COMMAND, 0x20);
     CHECK_EQ(in(&b, R_STATUS), 0);
+    bench_close(&b);
+}
+
+TEST(a_controller_may_go_while_its_disk_is_being_closed)
+{
+    struct bench b;
+    struct loop *machine;
+    struct error err;
+    bool done = false;
+
+    bench_disk(&b, 64);
+    CHECK_EQ(loop_open(&machine, "machine", &err), 0);
+    drive_set_home(b.drive[0], machine);
+    piix_ide_unplug(b.ide, false, set_true, &done);
+    for (int i = 0; i < 10000 && drive_disk(b.drive[0]); i++)
+        loop_step(b.pc.loop);
+    device_detach(b.pc.devices[--b.pc.device_count]);
+    loop_step(machine); /* closes it, */
+    CHECK(!held(b.path[0]));
+    pc_settle(&b.pc); /* and tells somebody who is no more */
+    CHECK(!done);
+    loop_close(machine);
     bench_close(&b);
 }
 

@@ -70,8 +70,9 @@ static void removed(void *arg)
 
 static void bench_open(struct bench *b, bool cdrom)
 {
-    struct drive_config config = { .id = "ide-5632", .cdrom = cdrom, .serial = "S1",
-                                   .disk = new_disk() };
+    struct drive_config config = {
+        .id = "ide-5632", .cdrom = cdrom, .serial = "S1", .disk = new_disk()
+    };
     struct error err;
 
     memset(b, 0, sizeof(*b));

@@ -3,9 +3,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,12 +40,12 @@ static void ended(struct disk_request *req, int rc)
     o->rc = rc;
 }
 
-static void make_file(char path[40], uint64_t bytes)
+static void make_file(char path[40], const char *dir, uint64_t bytes)
 {
     uint8_t block[512];
     int fd;
 
-    strcpy(path, "/tmp/xen-dm-raw-XXXXXX");
+    sprintf(path, "%s/xen-dm-raw-XXXXXX", dir);
     fd = mkstemp(path);
     CHECK(fd >= 0);
     for (uint64_t at = 0; at < bytes && at < 1 << 20; at += 512) {
@@ -54,19 +56,25 @@ static void make_file(char path[40], uint64_t bytes)
     close(fd);
 }
 
-static void bench_open(struct bench *b, uint64_t bytes, struct disk_config config, bool threads)
+static void bench_open_path(struct bench *b, const char *path, struct disk_config config,
+                            bool threads)
 {
     struct error err = { "" };
 
-    memset(b, 0, sizeof(*b));
-    make_file(b->path, bytes);
-    config.path = b->path;
+    config.path = path;
     CHECK_EQ(loop_open(&b->loop, "block", &err), 0);
     if (threads)
         CHECK_EQ(disk_queue_open_threads(&b->queue, b->loop, &err), 0);
     else
         CHECK_EQ(disk_queue_open(&b->queue, b->loop, &err), 0);
     CHECK_EQ(disk_open(&b->disk, &config, &err), 0);
+}
+
+static void bench_open(struct bench *b, uint64_t bytes, struct disk_config config, bool threads)
+{
+    memset(b, 0, sizeof(*b));
+    make_file(b->path, "/tmp", bytes);
+    bench_open_path(b, b->path, config, threads);
 }
 
 static void bench_close(struct bench *b)
@@ -89,8 +97,13 @@ static int perform(struct bench *b, enum disk_op op, uint64_t offset, uint64_t l
                    const struct iovec *iov, unsigned count)
 {
     struct outcome o = { .rc = 1 };
-    struct disk_request req = { .op = op, .offset = offset, .length = length, .iov = iov,
-                                .iov_count = count, .done = ended, .owner = &o };
+    struct disk_request req = { .op = op,
+                                .offset = offset,
+                                .length = length,
+                                .iov = iov,
+                                .iov_count = count,
+                                .done = ended,
+                                .owner = &o };
 
     disk_submit(b->disk, b->queue, &req);
     CHECK(!o.ended); /* never inside the submit */
@@ -124,7 +137,10 @@ static void expect_fill(const uint8_t *data, size_t n, uint8_t value)
 static const struct way {
     bool threads, direct;
 } ways[] = { { false, false }, { true, false }, { false, true }, { true, true } };
-#define EACH_WAY const struct way *w = ways; w < ways + ARRAY_SIZE(ways); w++
+#define EACH_WAY                                                                                   \
+    const struct way *w = ways;                                                                    \
+    w < ways + ARRAY_SIZE(ways);                                                                   \
+    w++
 
 TEST(what_is_written_is_read_back_whatever_the_vectors)
 {
@@ -197,8 +213,12 @@ TEST(hundreds_in_flight_all_complete)
         bench_open(&b, 1 << 20, (struct disk_config){ .direct = w->direct }, w->threads);
         for (unsigned i = 0; i < 600; i++) {
             iov[i] = (struct iovec){ data + 512 * i, 512 };
-            reqs[i] = (struct disk_request){ .op = DISK_READ, .offset = 512 * i, .length = 512,
-                                             .iov = &iov[i], .iov_count = 1, .done = ended,
+            reqs[i] = (struct disk_request){ .op = DISK_READ,
+                                             .offset = 512 * i,
+                                             .length = 512,
+                                             .iov = &iov[i],
+                                             .iov_count = 1,
+                                             .done = ended,
                                              .owner = &outcomes[i] };
             disk_submit(b.disk, b.queue, &reqs[i]);
         }
@@ -382,6 +402,91 @@ TEST(two_openers_share_a_disk_and_the_last_one_closes_it)
     bench_close(&b);
 }
 
+TEST(zeroes_are_written_where_the_file_system_has_no_faster_way)
+{
+    for (EACH_WAY) {
+        struct bench b;
+        uint8_t data[8192];
+
+        if (w->direct) /* which tmpfs has not had for long */
+            continue;
+        memset(&b, 0, sizeof(b));
+        make_file(b.path, "/dev/shm", 8 << 20);
+        bench_open_path(&b, b.path, (struct disk_config){ .writethrough = true }, w->threads);
+        CHECK_EQ(perform(&b, DISK_ZERO, 512, (8 << 20) - 1024, NULL, 0), 0);
+        CHECK_EQ(perform(&b, DISK_ZERO, 512, 512, NULL, 0), 0); /* knowing better now */
+        CHECK_EQ(move(&b, DISK_READ, 0, data, 8192), 0);
+        expect_fill(data, 512, 1);
+        expect_fill(data + 512, 7680, 0);
+        bench_close(&b);
+    }
+}
+
+/* ---- Block devices: a loop device, where we may have one ---- */
+
+static int loop_open_device(const char *file, unsigned block, char path[32])
+{
+    int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), n, loop, fd;
+    struct loop_config config = { .block_size = block };
+
+    n = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+    if (control >= 0)
+        close(control);
+    if (n < 0)
+        return -1;
+    sprintf(path, "/dev/loop%d", n);
+    loop = open(path, O_RDWR | O_CLOEXEC);
+    fd = open(file, O_RDWR | O_CLOEXEC);
+    config.fd = (uint32_t)fd;
+    config.info.lo_flags = LO_FLAGS_AUTOCLEAR;
+    if (loop < 0 || ioctl(loop, LOOP_CONFIGURE, &config) < 0) {
+        close(loop);
+        loop = -1;
+    }
+    close(fd);
+    return loop;
+}
+
+TEST(block_devices_of_512_and_4096_serve_every_sector)
+{
+    static const unsigned units[] = { 512, 4096 };
+
+    for (EACH_WAY)
+        for (unsigned i = 0; i < 2; i++) {
+            struct bench b;
+            uint8_t data[8192], want[8192];
+            char path[32];
+            int loop;
+
+            memset(&b, 0, sizeof(b));
+            make_file(b.path, "/tmp", 1 << 20);
+            loop = loop_open_device(b.path, units[i], path);
+            if (loop < 0) {
+                print_message("no loop device to be had: not tested\n");
+                unlink(b.path);
+                return;
+            }
+            bench_open_path(&b, path, (struct disk_config){ .direct = w->direct, .discard = true },
+                            w->threads);
+            CHECK_EQ(disk_sector_size(b.disk), units[i]);
+            CHECK_EQ(disk_bytes(b.disk), 1 << 20);
+            for (unsigned k = 0; k < sizeof(want); k++)
+                want[k] = (uint8_t)(k * 13 + k / 512);
+            CHECK_EQ(move(&b, DISK_WRITE, 1536, want, 5120), 0); /* no multiple of 4096 */
+            CHECK_EQ(move(&b, DISK_READ, 1536, data, 5120), 0);
+            CHECK_MEM(data, want, 5120);
+            CHECK_EQ(perform(&b, DISK_FLUSH, 0, 0, NULL, 0), 0);
+            CHECK_EQ(perform(&b, DISK_DISCARD, 65536, 65536, NULL, 0), 0);
+            CHECK_EQ(perform(&b, DISK_ZERO, 8192, 4096, NULL, 0), 0);
+            CHECK_EQ(perform(&b, DISK_ZERO, 12288, 512, NULL, 0), 0);
+            CHECK_EQ(move(&b, DISK_READ, 8192, data, 8192), 0);
+            expect_fill(data, 4608, 0);
+            expect_fill(data + 4608, 512, 12800 / 512 + 1);
+            bench_close(&b);
+            close(loop);
+        }
+}
+
 /* ---- Opening ---- */
 
 static int try_open(const char *path, const char *format, bool readonly, struct error *err)
@@ -408,7 +513,7 @@ TEST(what_cannot_be_opened_is_told_in_a_sentence)
     CHECK_EQ(try_open("/tmp", "raw", true, &err), -EISDIR);
     CHECK_EQ(try_open("/dev/null", "raw", false, &err), -EINVAL);
     CHECK_SAYS(err, "neither a file nor a block device");
-    make_file(empty, 0);
+    make_file(empty, "/tmp", 0);
     CHECK_EQ(try_open(empty, "raw", false, &err), -EINVAL);
     CHECK_SAYS(err, "is empty");
     unlink(empty);
@@ -424,7 +529,7 @@ TEST(descriptors_handed_over_are_used_and_closed)
     char path[40], name[24];
     int fd;
 
-    make_file(path, 4096);
+    make_file(path, "/tmp", 4096);
     fd = open(path, O_RDONLY);
     snprintf(name, sizeof(name), "fd:%d", fd);
     CHECK_EQ(try_open(name, NULL, true, &err), 0);
