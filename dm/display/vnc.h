@@ -33,7 +33,10 @@ struct vnc_config {
 int vnc_parse(struct vnc_config *config, char *storage, size_t room, const char *text,
               struct error *err);
 
-/* The port is bound and listening when this returns. `input` may be NULL. */
+/*
+ * The port is bound and listening when this returns. `input` may be NULL. A second server is opened
+ * only after vnc_loaded() of the first: the library's own set-up is not made for threads.
+ */
 int vnc_open(struct vnc **out, const struct vnc_config *config, struct screen *screen,
              struct input *input, struct error *err);
 /* No loop runs any more that `screen` or `input` use. NULL is fine. */

@@ -195,6 +195,17 @@ static void on_viewer_closed(void *owner)
     loop_post(c->home, on_done, c);
 }
 
+/* The library forgets them: 24 bytes for each connection. */
+static void free_extensions(rfbClientPtr cl)
+{
+    rfbExtensionData *e;
+
+    while ((e = cl->extensions)) {
+        cl->extensions = e->next;
+        free(e);
+    }
+}
+
 static void free_rfb(struct vnc_client *c)
 {
     timer_clear(&c->timer);
@@ -202,7 +213,7 @@ static void free_rfb(struct vnc_client *c)
     c->watch = NULL;
     vnc_keys_release_all(&c->keyboard);
     if (c->cl) {
-        c->shared->lib.DisableExtension(c->cl, &vnc_client_extension); /* or it leaks */
+        free_extensions(c->cl);
         c->shared->lib.ClientConnectionGone(c->cl);
     }
     c->cl = NULL;
@@ -266,7 +277,7 @@ static bool resize(struct vnc_client *c, const struct surface *s)
 static bool open_rfb(struct vnc_client *c)
 {
     const struct vnc_lib *lib = &c->shared->lib;
-    rfbScreenInfoPtr rfb = lib->GetScreen(NULL, NULL, (int)c->width, (int)c->height, 8, 3, 4);
+    rfbScreenInfoPtr rfb = vnc_lib_screen(lib, c->width, c->height);
 
     if (!rfb)
         return false;

@@ -3,6 +3,9 @@
 #include "dm/display/vnc_lib.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -28,7 +31,6 @@ static int load_names(struct vnc_lib *lib, struct error *err)
         { (void **)&lib->SetTranslateFunction, "rfbSetTranslateFunction" },
         { (void **)&lib->RegisterProtocolExtension, "rfbRegisterProtocolExtension" },
         { (void **)&lib->UnregisterProtocolExtension, "rfbUnregisterProtocolExtension" },
-        { (void **)&lib->DisableExtension, "rfbDisableExtension" },
         { (void **)&lib->ReadExact, "rfbReadExact" },
         { (void **)&lib->WriteExact, "rfbWriteExact" },
         { (void **)&lib->ClientConnectionGone, "rfbClientConnectionGone" },
@@ -44,6 +46,21 @@ static int load_names(struct vnc_lib *lib, struct error *err)
     return 0;
 }
 
+rfbScreenInfoPtr vnc_lib_screen(const struct vnc_lib *lib, unsigned width, unsigned height)
+{
+    size_t size = MAX(malloc_usable_size(lib->pattern), sizeof(*lib->pattern));
+    rfbScreenInfoPtr screen = calloc(1, size);
+
+    if (!screen)
+        return NULL;
+    memcpy(screen, lib->pattern, malloc_usable_size(lib->pattern));
+    pthread_mutex_init(&screen->cursorMutex, NULL);
+    screen->width = (int)width;
+    screen->height = (int)height;
+    screen->paddedWidthInBytes = (int)width * 4;
+    return screen;
+}
+
 static rfbBool nobody(rfbClientPtr cl, const char *response, int len)
 {
     return FALSE;
@@ -56,7 +73,7 @@ static rfbBool nobody(rfbClientPtr cl, const char *response, int len)
 static void say_hello(struct vnc_lib *lib, bool password)
 {
     static const char hello[] = "RFB 003.008\n";
-    rfbScreenInfoPtr screen = lib->GetScreen(NULL, NULL, 16, 16, 8, 3, 4);
+    rfbScreenInfoPtr screen = vnc_lib_screen(lib, 16, 16);
     static char pixels[16 * 16 * 4];
     int ends[2];
 
@@ -97,6 +114,9 @@ int vnc_lib_open(struct vnc_lib *lib, rfbProtocolExtension *extension, bool pass
     }
     lib->LogEnable(FALSE); /* a client could fill our log with it */
     lib->RegisterProtocolExtension(extension);
+    lib->pattern = lib->GetScreen(NULL, NULL, 640, 480, 8, 3, 4);
+    if (!lib->pattern)
+        return error_set(err, -ENOMEM, "VNC: out of memory");
     say_hello(lib, password);
     return 0;
 }
@@ -106,6 +126,8 @@ void vnc_lib_close(struct vnc_lib *lib, rfbProtocolExtension *extension)
     if (!lib->handle)
         return;
     lib->UnregisterProtocolExtension(extension);
+    if (lib->pattern)
+        lib->ScreenCleanup(lib->pattern);
     /* stays loaded: its own dependencies do not all survive being unloaded */
     lib->handle = NULL;
 }

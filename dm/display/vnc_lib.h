@@ -13,6 +13,7 @@ struct error;
  */
 struct vnc_lib {
     void *handle;
+    rfbScreenInfoPtr pattern; /* see vnc_lib_screen() */
     __typeof__(rfbGetScreen) *GetScreen;
     __typeof__(rfbScreenCleanup) *ScreenCleanup;
     __typeof__(rfbNewClient) *NewClient;
@@ -26,7 +27,6 @@ struct vnc_lib {
     __typeof__(rfbSetTranslateFunction) *SetTranslateFunction;
     __typeof__(rfbRegisterProtocolExtension) *RegisterProtocolExtension;
     __typeof__(rfbUnregisterProtocolExtension) *UnregisterProtocolExtension;
-    __typeof__(rfbDisableExtension) *DisableExtension;
     __typeof__(rfbReadExact) *ReadExact;
     __typeof__(rfbWriteExact) *WriteExact;
     __typeof__(rfbClientConnectionGone) *ClientConnectionGone;
@@ -36,5 +36,7 @@ struct vnc_lib {
 /* Blocks for milliseconds. The extension is registered for as long as the library is open. */
 int vnc_lib_open(struct vnc_lib *lib, rfbProtocolExtension *extension, bool password,
                  struct error *err);
+/* rfbGetScreen() for any thread: the library's sets up a lock of all screens each time. */
+rfbScreenInfoPtr vnc_lib_screen(const struct vnc_lib *lib, unsigned width, unsigned height);
 void vnc_lib_close(struct vnc_lib *lib, rfbProtocolExtension *extension);
 #endif
