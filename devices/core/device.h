@@ -68,6 +68,8 @@ struct device_class {
      */
     void (*drain)(struct device *dev, void (*done)(void *arg), void *arg);
     void (*resume)(struct device *dev); /* undoes drain */
+    /* Whether writes to video memory are reported (live migration); NULL: it has none. */
+    void (*log_dirty)(struct device *dev, bool on);
 };
 
 /* ---- Attach and detach (machine/ and tests) ---- */

@@ -4,7 +4,7 @@
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
 #include "dm/chardev/chardev.h"
-#include "dm/control/qmp.h"
+#include "dm/control/commands.h"
 #include "dm/display/vnc.h"
 #include "dm/machine/machine.h"
 
@@ -128,6 +128,8 @@ static const struct command_row rows[] = {
     { "query-version", "", run_version, true },
     { "query-commands", "", run_commands, true },
     { "query-command-line-options", "option:s?", run_command_line_options, true },
+    { "quit", "", run_quit, true },
+
     { "query-status", "", run_status, false },
     { "query-name", "", run_name, false },
     { "query-chardev", "", run_chardev, false },
@@ -135,7 +137,33 @@ static const struct command_row rows[] = {
     { "change-vnc-password", "password:s", run_vnc_password, false },
     { "stop", "", run_stop, false },
     { "cont", "", run_cont, false },
-    { "quit", "", run_quit, true },
+    { "system_reset", "", run_reset, false },
+    { "system_powerdown", "", run_power_button, false },
+    { "system_wakeup", "", run_wakeup, false },
+
+    { "query-block", "", run_query_block, false },
+    { "query-blockstats", "query-nodes:b?", run_query_blockstats, false },
+    { "eject", "id:s? device:s? force:b?", run_eject, false },
+    { "blockdev-change-medium",
+      "id:s? device:s? filename:s format:s? force:b? read-only-mode:s?", run_change_medium, false },
+    { "change", "device:s target:s arg:s?", run_change, false },
+    { "add-fd", "fdset-id:i? opaque:s?", run_add_fd, false },
+    { "remove-fd", "fdset-id:i fd:i?", run_remove_fd, false },
+    { "query-fdsets", "", run_query_fdsets, false },
+
+    { "query-cpus-fast", "", run_query_cpus, false },
+    { "query-hotpluggable-cpus", "", run_query_hotpluggable_cpus, false },
+    { "device_add", "driver:s id:s? *", run_device_add, false },
+    { "device_del", "id:s", run_device_del, false },
+    { "query-pci", "", run_query_pci, false },
+    { "set_link", "name:s up:b", run_set_link, false },
+
+    { "xen-set-global-dirty-log", "enable:b", run_dirty_log, false },
+    { "xen-save-devices-state", "filename:s live:b?", run_save, false },
+
+    { "screendump", "filename:s device:s? head:i? format:s?", run_screendump, false },
+    { "send-key", "keys:a hold-time:i?", run_send_key, false },
+    { "human-monitor-command", "command-line:s cpu-index:i?", run_human, false },
 };
 
 const struct command_row *command_at(unsigned i)

@@ -19,6 +19,7 @@
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
+#include "dm/control/fdsets.h"
 #include "dm/control/qmp.h"
 
 #define INPUT_MOST MIB
@@ -57,6 +58,7 @@ struct qmp_client {
 struct qmp {
     struct loop *loop;
     struct machine *machine;
+    struct fdsets *fdsets;
     struct listener *listeners;
     struct qmp_client *clients;
     unsigned client_count;
@@ -71,6 +73,11 @@ int qmp_open(struct qmp **out, struct loop *loop, struct error *err)
     if (!q)
         return error_set(err, -ENOMEM, "QMP: out of memory");
     q->loop = loop;
+    q->fdsets = fdsets_new();
+    if (!q->fdsets) {
+        free(q);
+        return error_set(err, -ENOMEM, "QMP: out of memory");
+    }
     *out = q;
     return 0;
 }
@@ -78,6 +85,11 @@ int qmp_open(struct qmp **out, struct loop *loop, struct error *err)
 void qmp_set_machine(struct qmp *q, struct machine *machine)
 {
     q->machine = machine;
+}
+
+struct fdsets *qmp_fdsets(struct qmp *q)
+{
+    return q->fdsets;
 }
 
 void qmp_end_loop(struct qmp *q)
@@ -94,7 +106,8 @@ static void client_drop(struct qmp_client *c)
             *at = c->next;
             break;
         }
-    c->qmp->client_count--;
+    if (!--c->qmp->client_count)
+        fdsets_purge(c->qmp->fdsets);
     if (c->running)
         c->running->client = NULL;
     watch_close(c->watch);
@@ -227,6 +240,10 @@ void command_return(struct command *cmd, json_t *result)
 {
     struct qmp *q = cmd->qmp;
 
+    if (cmd->human && !json_is_string(result)) {
+        json_decref(result);
+        result = json_string("");
+    }
     finish(cmd, json_pack("{s:o}", "return", result ? result : json_object()));
     loop_post(q->loop, go_on, q); /* what came meanwhile */
 }
@@ -235,7 +252,10 @@ static void fail_text(struct command *cmd, const char *class, const char *text)
 {
     struct qmp *q = cmd->qmp;
 
-    finish(cmd, json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", text));
+    if (cmd->human)
+        finish(cmd, json_pack("{s:o}", "return", json_sprintf("Error: %s\r\n", text)));
+    else
+        finish(cmd, json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", text));
     loop_post(q->loop, go_on, q);
 }
 
@@ -633,6 +653,7 @@ void qmp_close(struct qmp *q)
         free(l->path);
         free(l);
     }
+    fdsets_free(q->fdsets);
     free(q);
 }
 

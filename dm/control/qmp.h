@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include "dm/control/options.h"
 struct error;
+struct fdsets;
 struct loop;
 struct machine;
 
@@ -24,6 +25,7 @@ void qmp_set_machine(struct qmp *qmp, struct machine *machine);
 /* To every client that has negotiated. Takes `data` over; NULL where there is none. */
 void qmp_event(struct qmp *qmp, const char *name, json_t *data);
 
+struct fdsets *qmp_fdsets(struct qmp *qmp);
 /* Ends the loop: `quit` where there is no machine. */
 void qmp_end_loop(struct qmp *qmp);
 
@@ -33,6 +35,7 @@ struct command {
     struct machine *machine;
     struct qmp_client *client; /* private; NULL once it has hung up */
     json_t *id, *arguments;    /* arguments is an object */
+    bool human;                /* it was typed: the answer is a text, errors too */
     int fd;                    /* came beside the text; -1: none. A command that keeps it sets -1 */
 };
 

@@ -146,6 +146,38 @@ void machine_cont(struct machine *m)
     machine_emit(m, "RESUME", NULL);
 }
 
+/* ---- Log-dirty: every seat's view of memory, every device with memory of its own ---- */
+
+struct dirty {
+    struct machine *machine;
+    struct seat *seat;
+    bool on;
+};
+
+static void dirty_here(void *arg)
+{
+    struct dirty *d = arg;
+    struct machine *m = d->machine;
+
+    memory_log_dirty(d->seat->memory, d->on);
+    for (unsigned i = 0; i < m->placed_count; i++)
+        if (m->placed[i].seat == d->seat && device_class_of(m->placed[i].device)->log_dirty)
+            device_class_of(m->placed[i].device)->log_dirty(m->placed[i].device, d->on);
+    free(d);
+}
+
+void machine_log_dirty(struct machine *m, bool on)
+{
+    for (unsigned i = 0; i < SEATS; i++) {
+        struct dirty *d = m->seats[i].used ? malloc(sizeof(*d)) : NULL;
+
+        if (!d)
+            continue;
+        *d = (struct dirty){ .machine = m, .seat = &m->seats[i], .on = on };
+        loop_post(m->seats[i].loop, dirty_here, d);
+    }
+}
+
 /* ---- Reset, power, sleep ---- */
 
 void machine_reset(struct machine *m)

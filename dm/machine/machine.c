@@ -162,7 +162,7 @@ static int open_drive(struct machine *m, const struct drive_words *w, struct err
         disk_close(disk);
         return rc;
     }
-    m->drive_count++;
+    drive_set_home(m->drives[m->drive_count++], m->loop);
     return 0;
 }
 

@@ -91,6 +91,8 @@ void machine_quit(struct machine *machine);
 /* ---- What control asks ---- */
 void machine_stop(struct machine *machine, void (*done)(void *arg), void *arg);
 void machine_cont(struct machine *machine);
+/* Whether our writes to guest memory are reported to Xen (a save is on its way). */
+void machine_log_dirty(struct machine *machine, bool on);
 void machine_reset(struct machine *machine);      /* system_reset: the domain reboots */
 void machine_power_button(struct machine *machine);
 int machine_wake(struct machine *machine, struct error *err);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* QMP on drives: what lies in them, changing it, and the descriptors it comes by. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "dm/base/error.h"
+#include "dm/block/drive.h"
+#include "dm/control/commands.h"
+#include "dm/control/fdsets.h"
+#include "dm/machine/machine.h"
+
+static void fail(struct command *cmd, const struct error *err)
+{
+    command_fail(cmd, "GenericError", "%s", err->text);
+}
+
+static json_t *describe(const struct drive *d)
+{
+    struct disk *disk = drive_disk(d);
+    json_t *one = json_pack("{s:s,s:s,s:b,s:b,s:s}", "device", drive_id(d), "qdev", drive_id(d),
+                            "locked", drive_locked(d), "removable", drive_is_cdrom(d), "type",
+                            "unknown");
+
+    if (drive_is_cdrom(d))
+        json_object_set_new(one, "tray_open", json_boolean(drive_tray_open(d)));
+    if (!disk)
+        return one;
+    json_object_set_new(one, "io-status", json_string("ok"));
+    json_object_set_new(
+        one, "inserted",
+        json_pack("{s:s,s:s,s:b,s:b,s:i,s:{s:s,s:s,s:I}}", "file", disk_path(disk), "drv",
+                  disk_format(disk), "ro", disk_readonly(disk) || drive_readonly(d), "encrypted",
+                  0, "backing_file_depth", 0, "image", "filename", disk_path(disk), "format",
+                  disk_format(disk), "virtual-size", (json_int_t)disk_bytes(disk)));
+    return one;
+}
+
+void run_query_block(struct command *cmd)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < cmd->machine->drive_count; i++)
+        json_array_append_new(list, describe(cmd->machine->drives[i]));
+    command_return(cmd, list);
+}
+
+static json_t *stats(const struct drive *d)
+{
+    struct disk_stats s = { .reads = 0 };
+
+    if (drive_disk(d))
+        s = disk_get_stats(drive_disk(d));
+    return json_pack("{s:s,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "device", drive_id(d),
+                     "stats", "rd_bytes", (json_int_t)s.read_bytes, "wr_bytes",
+                     (json_int_t)s.write_bytes, "rd_operations", (json_int_t)s.reads,
+                     "wr_operations", (json_int_t)s.writes, "flush_operations",
+                     (json_int_t)s.flushes, "unmap_operations", (json_int_t)s.discards,
+                     "rd_total_time_ns", (json_int_t)s.read_ns, "wr_total_time_ns",
+                     (json_int_t)s.write_ns, "flush_total_time_ns", (json_int_t)s.flush_ns,
+                     "failed_rd_operations", (json_int_t)s.errors);
+}
+
+void run_query_blockstats(struct command *cmd)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < cmd->machine->drive_count; i++)
+        json_array_append_new(list, stats(cmd->machine->drives[i]));
+    command_return(cmd, list);
+}
+
+/* ---- Changing media ---- */
+
+/* The CD-ROM drive that `id` or `device` names; NULL after having said what is wrong. */
+static struct drive *removable(struct command *cmd)
+{
+    const char *id = command_text(cmd, "id");
+    struct drive *d;
+
+    if (!id)
+        id = command_text(cmd, "device");
+    if (!id) {
+        command_fail(cmd, "GenericError", "Parameter 'id' is missing");
+        return NULL;
+    }
+    d = machine_drive(cmd->machine, id);
+    if (!d) {
+        command_fail(cmd, "DeviceNotFound", "Device '%s' not found", id);
+        return NULL;
+    }
+    if (!drive_is_cdrom(d)) {
+        command_fail(cmd, "GenericError", "Device '%s' is not removable", id);
+        return NULL;
+    }
+    return d;
+}
+
+static void changed(void *arg, int rc)
+{
+    struct command *cmd = arg;
+
+    if (rc < 0)
+        command_fail(cmd, "GenericError", "the medium was not changed: %s", strerror(-rc));
+    else
+        command_return(cmd, NULL);
+}
+
+void run_eject(struct command *cmd)
+{
+    struct drive *d = removable(cmd);
+    struct error err;
+
+    if (d && drive_change(d, NULL, command_flag(cmd, "force", false), changed, cmd, &err) < 0)
+        fail(cmd, &err);
+}
+
+static int open_medium(struct command *cmd, const char *name, const char *format,
+                       struct disk **disk, struct error *err)
+{
+    struct disk_config config = { .path = name, .format = format, .readonly = true };
+    char path[32];
+    int set, fd;
+
+    if (sscanf(name, "/dev/fdset/%d", &set) == 1) {
+        fd = fdsets_open(qmp_fdsets(cmd->qmp), set, false, err);
+        if (fd < 0)
+            return fd;
+        snprintf(path, sizeof(path), "fd:%d", fd);
+        config.path = path;
+    }
+    return disk_open(disk, &config, err);
+}
+
+static void insert(struct command *cmd, const char *name, const char *format)
+{
+    struct drive *d = removable(cmd);
+    struct disk *disk;
+    struct error err;
+
+    if (!d)
+        return;
+    if (open_medium(cmd, name, format, &disk, &err) < 0) {
+        fail(cmd, &err);
+        return;
+    }
+    if (drive_change(d, disk, command_flag(cmd, "force", false), changed, cmd, &err) < 0) {
+        disk_close(disk);
+        fail(cmd, &err);
+    }
+}
+
+void run_change_medium(struct command *cmd)
+{
+    insert(cmd, command_text(cmd, "filename"), command_text(cmd, "format"));
+}
+
+void run_change(struct command *cmd)
+{
+    insert(cmd, command_text(cmd, "target"), command_text(cmd, "arg"));
+}
+
+/* ---- Descriptors ---- */
+
+void run_add_fd(struct command *cmd)
+{
+    struct error err;
+    int fd = cmd->fd, set;
+
+    if (fd < 0) {
+        command_fail(cmd, "GenericError", "No file descriptor supplied via SCM_RIGHTS");
+        return;
+    }
+    set = fdsets_add(qmp_fdsets(cmd->qmp), (int)command_int(cmd, "fdset-id", -1), fd,
+                     command_text(cmd, "opaque"), &err);
+    if (set < 0) {
+        fail(cmd, &err);
+        return;
+    }
+    cmd->fd = -1;
+    command_return(cmd, json_pack("{s:i,s:i}", "fdset-id", set, "fd", fd));
+}
+
+void run_remove_fd(struct command *cmd)
+{
+    struct error err;
+
+    if (fdsets_remove(qmp_fdsets(cmd->qmp), (int)command_int(cmd, "fdset-id", -1),
+                      (int)command_int(cmd, "fd", -1), &err) < 0)
+        fail(cmd, &err);
+    else
+        command_return(cmd, NULL);
+}
+
+void run_query_fdsets(struct command *cmd)
+{
+    command_return(cmd, fdsets_describe(qmp_fdsets(cmd->qmp)));
+}
