@@ -251,23 +251,23 @@ static void reference(uint8_t *m, const struct blit *p, const uint8_t *host)
     bool back = (p->mode & 1) && !expand && !pattern;
     bool solid = (p->ext & 4) && expand && pattern && !key;
     unsigned skip = !expand && !pattern ? 0 : n == 3 ? (p->skip & 31) / 3 : p->skip & 7;
-    uint8_t *old = malloc(CHIP);
+    static uint8_t line[8192 + 4];
+    static bool put[8192 + 4];
+    const uint8_t *old = m;
 
     for (unsigned y = 0; y < p->height; y++) {
         unsigned bits = DIV_ROUND_UP(pixels, 8);
+        unsigned first = back ? p->dst - y * p->dst_pitch - (p->width - 1)
+                              : p->dst + y * p->dst_pitch;
         unsigned given = !expand ? ROUND_UP(p->width, 4)
                          : p->ext & 1 ? DIV_ROUND_UP(pixels, 32) * 4 : bits;
 
-        memcpy(old, m, CHIP);
+        memset(put, 0, sizeof(put)); /* a line is read whole before it is written */
         for (unsigned x = skip; x < pixels; x++) {
             bool drawn = true, match = key && !expand;
             uint8_t out[4];
-            unsigned to;
+            unsigned to = first + x * n;
 
-            if (back)
-                to = p->dst - y * p->dst_pitch - (p->width - 1) + x * n;
-            else
-                to = p->dst + y * p->dst_pitch + x * n;
             for (unsigned k = 0; k < n; k++) {
                 unsigned row = (p->src + y) & 7, from;
                 uint8_t s;
@@ -300,11 +300,15 @@ static void reference(uint8_t *m, const struct blit *p, const uint8_t *host)
                 out[k] = operate(p->rop, s, old[(to + k) % CHIP]);
                 match = match && out[k] == (uint8_t)(p->key >> (8 * k));
             }
-            for (unsigned k = 0; k < n && drawn && !match; k++)
-                m[(to + k) % CHIP] = out[k];
+            for (unsigned k = 0; k < n && drawn && !match; k++) {
+                put[x * n + k] = true;
+                line[x * n + k] = out[k];
+            }
         }
+        for (unsigned i = 0; i < p->width; i++)
+            if (put[i])
+                m[(first + i) % CHIP] = line[i];
     }
-    free(old);
 }
 
 static uint8_t *noise(struct bench *b, unsigned seed)
