@@ -21,19 +21,32 @@ ROOT = os.path.dirname(box.TESTS)
 print_lock = threading.Lock()
 
 
-def say(text, who=""):
+plain = False           # the demo's: what scenarios say goes out as it is
+
+
+def say(text, who="", scenario=False):
     with print_lock:
+        if plain and scenario:
+            print(text, flush=True)
+            return
         print("[%5.1f s] %s%s" % (time.monotonic() - START, who and who + ": ", text), flush=True)
 
 
 def all_scenarios():
-    """Name and time limit of each; the limit is in the file, "# limit: SECONDS"."""
-    found = {}
+    """
+    Name and time limit of each; the limit is in the file, "# limit: SECONDS". Those marked
+    "# by name only" run only when they are named.
+    """
+    found, hidden = {}, set()
     for path in sorted(glob.glob(box.HERE + "/scenarios/*.py")):
         with open(path) as f:
-            match = re.search(r"^# limit: (\d+)", f.read(), re.M)
-        found[os.path.basename(path)[:-3]] = int(match.group(1)) if match else 300
-    return found
+            text = f.read()
+        match = re.search(r"^# limit: (\d+)", text, re.M)
+        name = os.path.basename(path)[:-3]
+        found[name] = int(match.group(1)) if match else 300
+        if "\n# by name only" in text:
+            hidden.add(name)
+    return found, hidden
 
 
 class Board:
@@ -123,7 +136,7 @@ class Worker(threading.Thread):
                     ready = True
                     say("dom0 is ready", label)
                 elif words[0] == "@say":
-                    say(words[2], "%s %s" % (label, words[1]))
+                    say(words[2], "%s %s" % (label, words[1]), scenario=True)
                 elif words[0] == "@output":
                     print(value[8:], flush=True)
                 elif words[0] in ("@pass", "@fail", "@skip") and words[1] == current:
@@ -189,7 +202,7 @@ def on_this_host(board, options):
         if not name:
             os.rmdir(work) if not os.listdir(work) else None
             return []
-        kind, sentence = host.run(name, board.limits[name], lambda text, n=name: say(text, n))
+        kind, sentence = host.run(name, board.limits[name], lambda text, n=name: say(text, n, scenario=True))
         board.record(name, kind, sentence)
 
 
@@ -231,14 +244,17 @@ def arguments():
     p.add_argument("--box", action="store_true", help="a box, even where this machine runs Xen itself")
     p.add_argument("--list", action="store_true", help="name the scenarios and their time limits, and end")
     p.add_argument("--exec", metavar="SCRIPT", help="run this shell command (or @FILE) in dom0 instead of scenarios")
+    p.add_argument("--plain", action="store_true", help="show what scenarios say without time and name")
     p.add_argument("--limit", type=int, default=600, help="seconds for --exec (default: 600)")
     p.add_argument("--shell", action="store_true", help="a root shell in dom0, instead of scenarios")
     return p.parse_args()
 
 
 def main():
+    global plain
     options = arguments()
-    limits = all_scenarios()
+    plain = options.plain
+    limits, hidden = all_scenarios()
     if options.list:
         for name, limit in limits.items():
             print("%-20s %4d s" % (name, limit))
@@ -253,7 +269,7 @@ def main():
     if options.exec and options.exec.startswith("@"):
         with open(options.exec[1:]) as f:
             options.exec = f.read()
-    names = options.scenario or list(limits)
+    names = options.scenario or [name for name in limits if name not in hidden]
     if options.exec is not None:
         names, limits["exec"] = ["exec"], options.limit
     options.dm = options.dm if options.dm == "stock" else os.path.abspath(options.dm)

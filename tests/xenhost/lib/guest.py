@@ -89,7 +89,7 @@ class Guest:
         if code:
             note(out)
             raise Failure("xl create failed: %s" % self.last_words(out))
-        self.find()
+        check(self.find(), "xl create succeeded, but there is no domain %s", self.name)
         say("xl create took %.1f s: domain %d, device model %s" %
             (self.create_seconds, self.domid, os.path.basename(DM_PATH)))
         if self.config.get("serial") == "pty":
@@ -101,8 +101,11 @@ class Guest:
         run("xl", "unpause", self.name)
 
     def find(self):
-        """Learns the domain number, which changes when the guest reboots."""
-        self.domid = int(run("xl", "domid", self.name).strip())
+        """Learns the domain number, which changes when the guest reboots; false while there is none."""
+        code, out = run_quiet("xl", "domid", self.name)
+        if code == 0:
+            self.domid = int(out)
+        return code == 0
 
     def last_words(self, out):
         """The sentence that tells most: the device model's own, or xl's."""

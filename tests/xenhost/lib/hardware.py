@@ -291,20 +291,20 @@ def graphic_screen(guest, module):
             return struct.pack("<H", (r >> 3) << 11 | (g >> 2) << 5 | b >> 3)
         return bytes((b, g, r, 0)[:bits // 8])
 
+    # Files are repeated by doubling, since a process costs tens of milliseconds in there. The upper
+    # half of the picture: 8 columns; the lower half: 8 bands, from black to white.
     bar, half = width // 8, height // 2
-    lines = ["set -e; cd /tmp; rep() { i=0; while [ $i -lt $1 ]; do cat $2; i=$((i+1)); done; }"]
+    band, pad = half // 8, stride - bar * 8 * bits // 8
+    guest.sh("cd /tmp; rep() { n=$(($(stat -c %s $2) * $1)); while [ $(stat -c %s $2) -lt $n ]; do "
+             "cat $2 $2 >rep; mv rep $2; done; head -c $n $2; }")
     for n, colour in enumerate(COLOURS):
         octal = "".join("\\%03o" % byte for byte in raw(colour))
-        lines.append("printf '%s' >px; rep %d px >bar%d; rep 8 bar%d >row%d" % (octal, bar, n, n, n))
-    pad = stride - bar * 8 * bits // 8
-    lines.append("head -c %d /dev/zero >pad" % pad)
-    # the upper half: 8 columns; the lower half: 8 bands, from black to white
-    lines.append("cat bar0 bar1 bar2 bar3 bar4 bar5 bar6 bar7 pad >columns")
-    lines.append("{ rep %d columns; for n in 7 6 5 4 3 2 1 0; do cat row$n pad >band; rep %d band; done; } >picture" %
-                 (half, half // 8))
-    lines.append("cat picture >/dev/fb0; rm -f picture")
-    for line in lines:
-        guest.sh(line + "\n", timeout=120)
+        guest.sh("printf '%s' >px; rep %d px >bar%d; cp bar%d px; rep 8 px >row%d" % (octal, bar, n, n, n), timeout=90)
+    guest.sh("head -c %d /dev/zero >pad; cat bar0 bar1 bar2 bar3 bar4 bar5 bar6 bar7 pad >columns; "
+             "rep %d columns >picture" % (pad, half), timeout=90)
+    for n in reversed(range(8)):
+        guest.sh("cat row%d pad >band; rep %d band >>picture" % (n, band), timeout=90)
+    guest.sh("cat picture >/dev/fb0; rm -f picture columns band; cd /", timeout=90)
 
     def column_row():
         return b"".join(bytes(c) * bar for c in COLOURS)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 300
-# A hard disk with GRUB in its first sectors boots.
+# limit: 400
+# A hard disk with GRUB in its first sectors boots; the guest reboots, which makes a new domain and a new
+# device model for the same disk; xl shutdown ends it.
 import os
 import shutil
 
 import hardware
 from guest import BASE_CMDLINE, NEVER, Guest, patch_cmdline
-from scenario import GUEST_FILES, WORK, check_equal, main
+from scenario import GUEST_FILES, WORK, check_equal, main, run, say, wait_until
 
 
 def scenario():
@@ -18,7 +19,19 @@ def scenario():
     guest.wait_ready()
     check_equal(hardware.ide_disk(guest, "hda"), "sda", "the disk's name")
     check_equal(guest.sh("grep -o 'BOOT_IMAGE=[^ ]*' /proc/cmdline"), "BOOT_IMAGE=/boot/vmlinuz", "the loader's trace")
-    guest.destroy()
+    first = guest.domid
+    guest.serial.send("/sbin/reboot\n")
+    guest.expect("XDM-GUEST-reboot", 30)
+    wait_until(lambda: guest.find() and guest.domid != first, 90, "the guest to come back from its reboot")
+    say("guest: rebooted, now domain %d" % guest.domid)
+    guest.open_serial()
+    guest.wait_ready()
+    hardware.check_no_traces(first)
+    run("xl", "shutdown", guest.name)
+    guest.expect("XDM-GUEST-poweroff", 60, "the request of xl shutdown")
+    guest.wait_gone()
+    hardware.check_no_traces(guest.domid)
+    say("guest: shut down by xl, nothing left behind")
 
 
 main(scenario)
