@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "dm/base/error.h"
@@ -21,6 +22,8 @@ struct dump {
     enum picture_format format;
     screendump_done_fn *done;
     void *arg;
+    pthread_t thread;
+    bool threaded;
     uint8_t *rgb;
     unsigned width, height;
     int rc;
@@ -31,6 +34,8 @@ static void on_written(void *arg)
 {
     struct dump *d = arg;
 
+    if (d->threaded)
+        pthread_join(d->thread, NULL); /* it has nothing left to do but return */
     close(d->fd);
     d->done(d->arg, d->rc, &d->err);
     free(d->rgb);
@@ -63,8 +68,6 @@ static void copy_surface(struct dump *d, const struct surface *s)
 static void on_surface(void *owner, const struct surface *s, const struct damage *damage)
 {
     struct dump *d = owner;
-    pthread_t thread;
-    pthread_attr_t attr;
 
     d->width = s->width;
     d->height = s->height;
@@ -79,11 +82,9 @@ static void on_surface(void *owner, const struct surface *s, const struct damage
         loop_post(d->loop, on_written, d);
         return;
     }
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    if (pthread_create(&thread, &attr, write_thread, d)) /* then it takes our own time */
+    d->threaded = pthread_create(&d->thread, NULL, write_thread, d) == 0;
+    if (!d->threaded) /* then it takes our own time */
         write_thread(d);
-    pthread_attr_destroy(&attr);
 }
 
 static const struct screen_viewer_ops viewer_ops = { .ready = on_surface };

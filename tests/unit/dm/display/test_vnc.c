@@ -619,6 +619,65 @@ TEST(without_a_password_set_nobody_gets_in)
     desk_close(&d);
 }
 
+/* ---- Browsers ---- */
+
+/* One frame from the server, without its header. */
+static unsigned take_frame(struct viewer *v, uint8_t *payload, unsigned room)
+{
+    uint8_t head[2] = { 0 }, longer[2];
+    unsigned n;
+
+    take(v, head, 2);
+    n = head[1] & 0x7f;
+    if (n == 126) {
+        take(v, longer, 2);
+        n = get_be16(longer);
+    }
+    n = MIN(n, room);
+    take(v, payload, n);
+    return n;
+}
+
+static void give_frame(struct viewer *v, const char *payload, unsigned n)
+{
+    uint8_t frame[64] = { 0x82, (uint8_t)(0x80 | n), 1, 2, 3, 4 };
+
+    for (unsigned i = 0; i < n; i++)
+        frame[6 + i] = (uint8_t)payload[i] ^ frame[2 + i % 4];
+    give(v, frame, 6 + n);
+}
+
+static void browser_script(struct desk *d)
+{
+    static const char request[] =
+        "GET /websockify HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: binary\r\n"
+        "Origin: http://x\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    char line[1024] = "";
+    uint8_t frame[256];
+    struct viewer v;
+
+    dial(&v, d->vnc);
+    give(&v, request, sizeof(request) - 1);
+    for (unsigned i = 0; i < sizeof(line) - 1 && !strstr(line, "\r\n\r\n"); i++)
+        EXPECT(d, take(&v, line + i, 1));
+    EXPECT(d, strstr(line, " 101 "));
+    EXPECT(d, strstr(line, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")); /* RFC 6455's own example */
+    EXPECT(d, take_frame(&v, frame, sizeof(frame)) == 12 && !memcmp(frame, "RFB 003.", 8));
+    give_frame(&v, "RFB 003.008\n", 12);
+    EXPECT(d, take_frame(&v, frame, sizeof(frame)) == 2 && frame[1] == 1);
+    hang_up(&v);
+}
+
+TEST(a_browser_comes_in_by_websocket)
+{
+    static struct desk d;
+
+    desk_open(&d, &tablet_ops, false);
+    desk_run(&d, browser_script);
+    desk_close(&d);
+}
+
 /* ---- Ports ---- */
 
 TEST(the_next_free_port_is_found_or_the_sentence_says_none_is)
