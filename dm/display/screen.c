@@ -246,10 +246,13 @@ static void on_release(void *arg)
     release(arg);
 }
 
-/* A viewer leaves in three steps, so that no message to it is still on its way when it is freed. */
-static void on_gone(void *arg)
+/*
+ * A viewer leaves in three steps, so that no message to it is on its way when it is freed, and this
+ * loop is out of the last loop_post() to its loop when that may be closed.
+ */
+static void forget(struct screen_viewer *v)
 {
-    struct screen_viewer *v = arg, **p = &v->screen->viewers;
+    struct screen_viewer **p = &v->screen->viewers;
 
     while (*p && *p != v)
         p = &(*p)->next;
@@ -258,18 +261,25 @@ static void on_gone(void *arg)
     free(v);
 }
 
-static void on_left(void *arg)
+static void on_gone(void *arg)
 {
     struct screen_viewer *v = arg;
     void (*closed)(void *owner) = v->ops->closed;
     void *owner = v->owner;
 
+    forget(v);
+    if (closed)
+        closed(owner);
+}
+
+static void on_left(void *arg)
+{
+    struct screen_viewer *v = arg;
+
     if (v->device_loop)
         loop_post(v->device_loop, on_gone, v);
     else
-        free(v);
-    if (closed)
-        closed(owner);
+        on_gone(v);
 }
 
 static void on_leave(void *arg)
@@ -317,7 +327,7 @@ void screen_viewer_drop(struct screen_viewer *v)
     if (v && v->screen->turn == v)
         v->screen->turn = NULL;
     if (v)
-        on_gone(v);
+        forget(v);
 }
 
 static void on_ready(void *arg)

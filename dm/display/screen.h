@@ -60,7 +60,11 @@ struct screen_viewer;
 struct screen_viewer_ops {
     /* Your turn to read the surface, until you call screen_release(). */
     void (*ready)(void *owner, const struct surface *surface, const struct damage *damage);
-    void (*closed)(void *owner); /* after screen_viewer_close(), the last call; may be NULL */
+    /*
+     * After screen_viewer_close(): nobody will touch the viewer, its owner or its loop any more.
+     * The last call, and on the device's loop (on the viewer's, where there is no device). Or NULL.
+     */
+    void (*closed)(void *owner);
 };
 int screen_viewer_open(struct screen_viewer **out, struct screen *screen, struct loop *loop,
                        const struct screen_viewer_ops *ops, void *owner, struct error *err);

@@ -187,6 +187,7 @@ static void on_done(void *arg)
     c->done(c, c->done_arg);
 }
 
+/* On the display's loop: our own may end only when that has nothing more to tell it. */
 static void on_viewer_closed(void *owner)
 {
     struct vnc_client *c = owner;
