@@ -9,6 +9,7 @@
 #include "devices/platform/platform.h"
 #include "devices/serial/serial.h"
 #include "devices/storage/piix_ide.h"
+#include "devices/usb/usb.h"
 #include "dm/base/bytes.h"
 
 static const struct device_class *const classes[] = {
@@ -25,6 +26,7 @@ static const struct device_class *const classes[] = {
     &debug_port_class,
     &vga_class,
     &cirrus_vga_class,
+    &uhci_class,
 };
 
 const struct device_class *catalogue_at(unsigned i)

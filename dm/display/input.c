@@ -84,12 +84,15 @@ static struct input_device *preferred(struct input *in, enum kind kind)
     return best;
 }
 
-/* Relative or absolute: whichever kind of pointer was activated last. */
+/*
+ * A tablet that its driver has enabled is what people want: nobody plugs one in to use the mouse
+ * beside it, whichever of the two drivers came last.
+ */
 static void update_wants(struct input *in)
 {
     struct input_device *abs = preferred(in, POINTER_ABS), *rel = preferred(in, POINTER_REL);
 
-    atomic_store(&in->wants_abs, abs && (!rel || (abs->active && abs->active >= rel->active)));
+    atomic_store(&in->wants_abs, abs && (!rel || abs->active));
 }
 
 static void deliver_key(struct input *in, unsigned key, bool down)

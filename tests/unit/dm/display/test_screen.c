@@ -353,8 +353,9 @@ TEST(events_go_to_the_device_activated_last)
     settle(&st);
     CHECK_EQ(tablet.abs, 1);
     CHECK_EQ(tablet.wheels, 1);
-    input_deactivate(d[3]); /* its driver has let go */
     input_activate(d[2]);
+    CHECK(input_wants_abs(in)); /* a tablet in use wins over a mouse that came later */
+    input_deactivate(d[3]); /* its driver has let go */
     CHECK(!input_wants_abs(in));
     input_pointer_rel(in, 1, 1, 0);
     input_wheel(in, 1);
