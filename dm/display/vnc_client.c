@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One VNC client, on a thread of its own. Document: RFC 6143, and the RFB protocol's community
- * registry for "QEMU Extended Key Event".
+ * registry for "QEMU Extended Key Event" and "QEMU Pointer Motion Change".
  *
  * The library writes to the socket with patience, so this thread may stand still for as long as
  * the client does; it must never do so with the screen's surface in hand. Therefore: ask for the
@@ -30,6 +30,8 @@
 #define QEMU_MESSAGE 255
 #define QEMU_KEY_EVENT 0
 #define ENCODING_QEMU_KEYS (-258)
+#define ENCODING_QEMU_MOTION (-257)
+#define MOTION_ZERO 0x7fff
 
 struct vnc_client {
     struct vnc_shared *shared;
@@ -53,6 +55,8 @@ struct vnc_client {
     struct vnc_keyboard keyboard;
     bool has_pointer;
     int x, y, buttons;
+    bool knows_motion; /* the client can send movements instead of positions */
+    bool sends_motion; /* ... and was told to */
 };
 
 static struct vnc_client *client_of(rfbClientPtr cl)
@@ -99,7 +103,9 @@ static void on_pointer(int mask, int x, int y, rfbClientPtr cl)
     int pressed = mask & ~c->buttons;
 
     soon(c);
-    if (input && input_wants_abs(input))
+    if (input && c->sends_motion)
+        input_pointer_rel(input, x - MOTION_ZERO, y - MOTION_ZERO, buttons);
+    else if (input && input_wants_abs(input))
         input_pointer_abs(input, scaled(x, c->width), scaled(y, c->height), buttons);
     else if (input && (c->has_pointer || buttons))
         input_pointer_rel(input, c->has_pointer ? x - c->x : 0, c->has_pointer ? y - c->y : 0,
@@ -112,19 +118,37 @@ static void on_pointer(int mask, int x, int y, rfbClientPtr cl)
     c->has_pointer = true;
 }
 
+/* Asks a client that can for movements where the guest has a mouse, for positions with a tablet. */
+static void choose_motion(struct vnc_client *c)
+{
+    bool motion = c->shared->input && !input_wants_abs(c->shared->input);
+    uint8_t update[16] = { 0, 0, 0, 1, 0, !motion };
+
+    if (!c->knows_motion || motion == c->sends_motion)
+        return;
+    c->sends_motion = motion;
+    c->has_pointer = false;
+    put_be16(update + 8, (uint16_t)c->width);
+    put_be16(update + 10, (uint16_t)c->height);
+    put_be32(update + 12, (uint32_t)ENCODING_QEMU_MOTION);
+    c->shared->lib.WriteExact(c->cl, (char *)update, sizeof(update));
+}
+
 static void on_cut_text(char *text, int length, rfbClientPtr cl)
 {
 }
 
-/* ---- QEMU Extended Key Event: the place on the keyboard beside the character ---- */
+/* ---- QEMU's extensions: the place on the keyboard beside the character; movements ---- */
 
-static rfbBool enable_key_events(rfbClientPtr cl, void **data, int encoding)
+static rfbBool enable_encoding(rfbClientPtr cl, void **data, int encoding)
 {
     /* one empty rectangle tells the client that we understand */
     uint8_t update[16] = { 0, 0, 0, 1 };
 
+    if (encoding == ENCODING_QEMU_MOTION)
+        client_of(cl)->knows_motion = true;
     if (encoding != ENCODING_QEMU_KEYS)
-        return FALSE;
+        return encoding == ENCODING_QEMU_MOTION;
     put_be32(update + 12, (uint32_t)ENCODING_QEMU_KEYS);
     client_of(cl)->shared->lib.WriteExact(cl, (char *)update, sizeof(update));
     return TRUE;
@@ -152,9 +176,9 @@ static rfbBool handle_message(rfbClientPtr cl, void *data, const rfbClientToServ
     return TRUE;
 }
 
-static int key_encodings[] = { ENCODING_QEMU_KEYS, 0 };
+static int encodings[] = { ENCODING_QEMU_KEYS, ENCODING_QEMU_MOTION, 0 };
 rfbProtocolExtension vnc_client_extension = {
-    .pseudoEncodings = key_encodings, .enablePseudoEncoding = enable_key_events,
+    .pseudoEncodings = encodings, .enablePseudoEncoding = enable_encoding,
     .handleMessage = handle_message,
 };
 
@@ -379,6 +403,7 @@ static void on_surface(void *owner, const struct surface *s, const struct damage
     } else if (ok) {
         c->interval = damage->count ? LOOK_FAST : MIN(c->interval + LOOK_FAST, LOOK_SLOW);
         watch_set(c->watch, WATCH_READ);
+        choose_motion(c);
         c->shared->lib.UpdateClient(c->cl);
     }
     if (ok)

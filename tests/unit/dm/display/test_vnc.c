@@ -571,6 +571,37 @@ TEST(a_mouse_gets_movements)
     desk_close(&d);
 }
 
+static void motion_script(struct desk *d)
+{
+    static const int32_t encodings[] = { 0, -257 };
+    struct viewer v;
+
+    dial(&v, d->vnc);
+    EXPECT(d, login(&v));
+    set_encodings(&v, encodings, 2);
+    ask(&v, false);
+    EXPECT(d, update(&v) == 1); /* "movements, please" comes before the picture */
+    update(&v);
+    send_pointer(&v, 0x7fff + 5, 0x7fff - 7, 0);
+    send_pointer(&v, 0x7fff - 1, 0x7fff, 4);
+    ask(&v, false);
+    update(&v);
+    EXPECT(d, !v.dead);
+    hang_up(&v);
+}
+
+TEST(a_client_that_can_sends_movements_to_a_mouse)
+{
+    static struct desk d;
+
+    desk_open(&d, &mouse_ops, false);
+    desk_run(&d, motion_script);
+    CHECK_EQ(d.dx, 4);
+    CHECK_EQ((unsigned)d.dy, (unsigned)-7);
+    CHECK_EQ(d.buttons, INPUT_RIGHT);
+    desk_close(&d);
+}
+
 /* ---- Login ---- */
 
 static bool log_in_with(struct viewer *v, const char *password)
