@@ -210,10 +210,11 @@ static int std_attach(struct device *dev, struct error *err)
     int rc;
 
     s->regs = device_regs(dev);
-    if (mb < 1 || mb > 512 || (mb & (mb - 1)))
-        return error_set(err, -EINVAL,
-                         "device %s: vgamem_mb=%llu must be a power of two from 1 to 512",
+    if (mb < 1 || mb > 512)
+        return error_set(err, -EINVAL, "device %s: vgamem_mb=%llu must be from 1 to 512",
                          device_id(dev), (unsigned long long)mb);
+    while (mb & (mb - 1)) /* a BAR is a power of two; more frames than asked for may not be had */
+        mb &= mb - 1;
     if (width < 320 || width > SCREEN_MAX_WIDTH || height < 200 || height > SCREEN_MAX_HEIGHT)
         return error_set(err, -EINVAL, "device %s: xres and yres must be from 320x200 to %ux%u",
                          device_id(dev), SCREEN_MAX_WIDTH, SCREEN_MAX_HEIGHT);

@@ -575,7 +575,7 @@ TEST(the_framebuffer_moves_with_its_bar)
 TEST(wrong_options_are_refused)
 {
     static const struct { const char *options, *says; } rows[] = {
-        { "vgamem_mb=3", "vgamem_mb" }, { "vgamem_mb=1024", "vgamem_mb" },
+        { "vgamem_mb=0", "vgamem_mb" }, { "vgamem_mb=1024", "vgamem_mb" },
         { "xres=100", "xres" }, { "romfile=/nonexistent", "/nonexistent" },
         { "screen=none", "none" }, { "addr=99", "addr" },
     };
@@ -592,6 +592,15 @@ TEST(wrong_options_are_refused)
         CHECK_SAYS(err, rows[i].says);
     }
     pc_close(&pc);
+}
+
+TEST(an_odd_size_of_memory_is_rounded_down)
+{
+    struct bench b;
+
+    bench_open(&b, &vga_class, "screen=vga,vgamem_mb=24");
+    CHECK_EQ(dispi_peek(&b, 10), 16 * 16);
+    bench_close(&b);
 }
 
 /* ---- What a hostile guest does ---- */
