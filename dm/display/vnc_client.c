@@ -134,6 +134,16 @@ static void choose_motion(struct vnc_client *c)
     c->shared->lib.WriteExact(c->cl, (char *)update, sizeof(update));
 }
 
+/* For clients that show the locks, or follow them. */
+static int on_leds(rfbScreenInfoPtr rfb)
+{
+    struct vnc_client *c = rfb->screenData;
+    unsigned leds = c->shared->input ? input_leds(c->shared->input) : 0;
+
+    return (leds & 1 ? rfbKeyboardMaskScrollLock : 0) | (leds & 2 ? rfbKeyboardMaskNumLock : 0) |
+           (leds & 4 ? rfbKeyboardMaskCapsLock : 0);
+}
+
 static void on_cut_text(char *text, int length, rfbClientPtr cl)
 {
 }
@@ -320,6 +330,7 @@ static bool open_rfb(struct vnc_client *c)
     rfb->kbdAddEvent = on_key;
     rfb->ptrAddEvent = on_pointer;
     rfb->setXCutText = on_cut_text;
+    rfb->getKeyboardLedStateHook = on_leds;
     rfb->passwordCheck = check_password;
     rfb->authPasswdData = c->shared->needs_password ? c : NULL;
     c->cl = lib->NewClient(rfb, c->theirs);
