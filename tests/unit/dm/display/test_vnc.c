@@ -346,7 +346,7 @@ static void many_script(struct desk *d)
         EXPECT(d, login(&list[i]));
         set_encodings(&list[i], raw_and_size, 2);
     }
-    for (unsigned round = 0; round < 5; round++)
+    for (unsigned round = 0; round < 2; round++)
         for (unsigned i = 0; i < 5; i++) {
             ask(&list[i], false);
             update(&list[i]);
@@ -381,7 +381,7 @@ static void slow_script(struct desk *d)
     set_encodings(&v, raw_and_size, 2);
     for (unsigned i = 0; i < 20; i++)
         ask(&sloth, false);
-    for (unsigned i = 0; i < 10; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         ask(&v, false);
         update(&v);
         ask(&sloth, false);
