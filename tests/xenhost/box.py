@@ -138,7 +138,7 @@ class Box:
             "-smp", "1", "-m", str(options.memory), "-net", "none", "-display", "none", "-no-reboot",
             "-kernel", files + "/xen",
             "-append", "console=com1 com1=115200 dom0_mem=1400M,max:1400M loglvl=all guest_loglvl=all conring_size=1M console_timestamps=boot",
-            "-initrd", "%s/vmlinuz console=hvc0 root=/dev/sda rw panic=1,%s/initrd" % (files, files),
+            "-initrd", "%s/vmlinuz console=hvc0 panic=1,%s/initrd" % (files, files),
             "-serial", "file:" + self.console, "-chardev", "stdio,id=agent,signal=off", "-serial", "chardev:agent"]
         for n, (path, more) in enumerate([(files + "/dom0.img", ",snapshot=on"), (payload_path, ",readonly=off,snapshot=on"),
                                           (self.results, ",cache=unsafe")]):

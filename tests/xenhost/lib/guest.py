@@ -15,7 +15,7 @@ from scenario import (DM_PATH, GUEST_FILES, NAME, OURS, RESULTS, WORK, Failure, 
 
 READY = "XDM-GUEST-READY"
 NEVER = "xen_emul_unplug=never"
-BASE_CMDLINE = "console=tty0 console=ttyS0,115200 quiet loglevel=3 panic=5 "
+BASE_CMDLINE = "console=tty0 console=ttyS0,115200 quiet loglevel=3 panic=5 mitigations=off nokaslr "
 
 
 def patch_cmdline(path, cmdline):
