@@ -5,6 +5,7 @@
 #include "devices/catalogue.h"
 #include "devices/display/display.h"
 #include "devices/input/input_devices.h"
+#include "devices/net/nic.h"
 #include "devices/pci/chipset.h"
 #include "devices/platform/platform.h"
 #include "devices/serial/serial.h"
@@ -27,6 +28,7 @@ static const struct device_class *const classes[] = {
     &vga_class,
     &cirrus_vga_class,
     &uhci_class,
+    &e1000_class,
 };
 
 const struct device_class *catalogue_at(unsigned i)

@@ -68,6 +68,8 @@ struct device_class {
      */
     void (*drain)(struct device *dev, void (*done)(void *arg), void *arg);
     void (*resume)(struct device *dev); /* undoes drain */
+    /* Takes the device off its bus for good (xen-platform's unplug of NICs); may be NULL. */
+    void (*unplug)(struct device *dev);
     /* Whether writes to video memory are reported (live migration); NULL: it has none. */
     void (*log_dirty)(struct device *dev, bool on);
 };

@@ -6,10 +6,4 @@
 /* The emulated network cards. Options: addr, mac, netdev (id of a "netport" host end), romfile. */
 extern const struct device_class e1000_class;
 extern const struct device_class rtl8139_class;
-
-/*
- * Takes a network card of either class off the bus for good, and closes its netport's end, so that
- * the tap disappears (xen-platform's unplug). The card's loop.
- */
-void nic_unplug(struct device *dev);
 #endif

@@ -414,6 +414,12 @@ int machine_announce(struct machine *m, struct error *err)
 {
     char path[64];
 
+    if (m->vnc) { /* the library was loading meanwhile; who asked for VNC is to hear of its lack */
+        int rc = vnc_loaded(m->vnc, err);
+
+        if (rc < 0)
+            return rc;
+    }
     if (m->config->paused)
         return 0;
     snprintf(path, sizeof(path), "device-model/%u/state", m->config->domid);
@@ -425,9 +431,9 @@ void machine_close(struct machine *m)
     if (!m)
         return;
     store_unwatch(m->release_watch);
-    vnc_close(m->vnc); /* the viewers first: they ask the display's loop */
     for (unsigned i = 0; i < SEATS; i++)
         loop_join_thread(m->seats[i].loop);
+    vnc_close(m->vnc); /* drops its viewers, so the display's loop must stand still */
     while (m->placed_count)
         device_detach(m->placed[--m->placed_count].device);
     for (unsigned i = 0; i < SEATS; i++) {

@@ -5,7 +5,6 @@
  */
 #include <stdlib.h>
 #include "devices/core/device.h"
-#include "devices/net/nic.h"
 #include "devices/storage/piix_ide.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
@@ -60,7 +59,8 @@ static void unplug_nic(void *arg)
 {
     struct share *s = arg;
 
-    nic_unplug(s->device);
+    if (device_class_of(s->device)->unplug)
+        device_class_of(s->device)->unplug(s->device);
     report(s->unplug);
     free(s);
 }

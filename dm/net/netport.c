@@ -230,7 +230,11 @@ int netport_send(struct netport *p, const struct iovec *iov, unsigned count,
 
 void netport_set_link(struct netport *p, bool up)
 {
+    if (p->link_down == !up)
+        return;
     p->link_down = !up;
+    if (p->user && p->user->link)
+        p->user->link(p->owner, up);
 }
 
 bool netport_link(const struct netport *p)

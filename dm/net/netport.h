@@ -51,6 +51,7 @@ struct netport_user {
     bool (*receive)(void *owner, const uint8_t *frame, size_t length, const struct offload *off);
     /* netport_send() said -EAGAIN earlier; there may be room now. May be NULL. */
     void (*writable)(void *owner);
+    void (*link)(void *owner, bool up); /* the cable was plugged in or pulled; may be NULL */
 };
 int netport_attach(struct netport *port, struct loop *loop, const struct netport_user *user,
                    void *owner, struct error *err);
