@@ -26,7 +26,7 @@ struct range {
 static const struct range ranges[] = {
     { CTRL, 1, CTRL_REG, ALL, CTRL_FD | 0x00000200 | 0x00000020 }, /* FD, speed 1000, ASDE */
     { STATUS, 1, STATUS_REG, 0, STATUS_FD | STATUS_SPEED_1000 | STATUS_ASDV_1000 | STATUS_MTXCKOK },
-    { EECD, 1, EECD_REG, 0x4f, 0x100 },
+    { EECD, 1, EECD_REG, 0, 0x100 },
     { EERD, 1, EERD_REG, 0, 0 },
     { CTRL_EXT, 1, PLAIN, ALL, 0 },
     { FLA, 1, PLAIN, 0, 0 },
