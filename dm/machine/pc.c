@@ -243,7 +243,7 @@ static int build_ports(struct machine *m, struct error *err)
     for (unsigned i = 0; rc == 0 && i < m->config->serial_count; i++) {
         const char *text = m->config->serials[i];
         struct options o = { .length = 0 };
-        char id[16];
+        char id[24];
 
         if (!strcmp(text, "none"))
             continue;
