@@ -29,6 +29,7 @@ static const struct device_class *const classes[] = {
     &cirrus_vga_class,
     &uhci_class,
     &e1000_class,
+    &rtl8139_class,
 };
 
 const struct device_class *catalogue_at(unsigned i)

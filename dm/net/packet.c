@@ -12,6 +12,8 @@
 #define ETH_IPV4 0x0800
 #define ETH_IPV6 0x86dd
 #define PROTOCOL_TCP 6
+#define PROTOCOL_UDP 17
+#define UDP_BYTES 8
 #define TCP_LEAST 20
 #define TCP_FIN_PSH 0x09
 #define TCP_CWR 0x80
@@ -61,6 +63,35 @@ bool packet_fill_checksum(uint8_t *frame, size_t length, const struct offload *o
         sum = 0xffff; /* UDP: zero would say "none"; for TCP both are the same */
     memcpy(frame + off->csum_start + off->csum_offset, &sum, 2);
     return true;
+}
+
+struct packet_verdict packet_judge(const uint8_t *f, size_t length)
+{
+    size_t ip = length >= ETH_BYTES && get_be16(f + 12) == ETH_VLAN ? 18 : ETH_BYTES, header, total;
+    struct packet_verdict v = { .ipv4 = false };
+    uint8_t tail[4] = { 0 };
+    uint32_t sum;
+
+    if (length < ip + 20 || get_be16(f + ip - 2) != ETH_IPV4 || f[ip] >> 4 != 4)
+        return v;
+    header = 4u * (f[ip] & 0x0f);
+    total = get_be16(f + ip + 2);
+    if (header < 20 || total < header || ip + total > length)
+        return v;
+    v.ipv4 = true;
+    v.ip_bad = packet_fold(packet_sum(f + ip, header, 0));
+    if (get_be16(f + ip + 6) & 0x3fff)
+        return v; /* a fragment holds a part of what is summed */
+    tail[1] = f[ip + 9];
+    v.tcp = tail[1] == PROTOCOL_TCP && total >= header + TCP_LEAST;
+    v.udp = tail[1] == PROTOCOL_UDP && total >= header + UDP_BYTES &&
+            get_be16(f + ip + header + 6); /* zero: the sender left it out */
+    if (!v.tcp && !v.udp)
+        return v;
+    put_be16(tail + 2, (uint16_t)(total - header));
+    sum = packet_sum(f + ip + 12, 8, packet_sum(tail, sizeof(tail), 0));
+    v.l4_bad = packet_fold(packet_sum(f + ip + header, total - header, sum));
+    return v;
 }
 
 struct layout {

@@ -15,6 +15,13 @@ uint16_t packet_fold(uint32_t sum); /* complemented; in network order as bytes l
 /* Fills in what `off` says is missing. False where it points outside of the frame. */
 bool packet_fill_checksum(uint8_t *frame, size_t length, const struct offload *off);
 
+/* What a card that checks sums finds in a received frame: IPv4, perhaps behind a VLAN tag. */
+struct packet_verdict {
+    bool ipv4, ip_bad;
+    bool tcp, udp, l4_bad; /* one of them, where there was a checksum to check */
+};
+struct packet_verdict packet_judge(const uint8_t *frame, size_t length);
+
 /*
  * Cuts a GSO frame into frames of off->gso_size payload bytes with headers and checksums made
  * right, and calls `each` with every one, in `scratch` (65535 + 256 bytes). False where the frame
