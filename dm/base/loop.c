@@ -50,8 +50,10 @@ struct loop {
     atomic_bool has_mail;
     struct timer **heap; /* heap[1] is due first */
     size_t timers, heap_room;
-    struct poller *pollers;
-    struct hook *hooks;
+    struct timer *firing; /* whose function runs; it may be gone with its owner */
+    bool fired_again;     /* that function has set it anew */
+    struct poller *pollers, *next_poller; /* next_*: where a walk goes on, whoever is removed */
+    struct hook *hooks, *next_hook;
     struct watch *closed;
     uint64_t window_most, window;
     pthread_t thread;
@@ -269,6 +271,8 @@ void timer_set(struct timer *t, uint64_t due)
 
     timer_clear(t);
     t->due = due;
+    if (t == l->firing)
+        l->fired_again = true;
     if (l->timers + 1 >= l->heap_room) {
         size_t room = l->heap_room ? 2 * l->heap_room : 16;
         struct timer **heap = realloc(l->heap, room * sizeof(*heap));
@@ -328,12 +332,15 @@ static bool run_timers(struct loop *l)
         struct timer *t = l->heap[1];
 
         timer_clear(t);
+        l->firing = t;
+        l->fired_again = false;
         t->fn(t->arg);
         l->stats.timers++;
         any = true;
-        if (t->slot && t->due <= now)
+        if (l->fired_again && l->timers && l->heap[1]->due <= now)
             break;
     }
+    l->firing = NULL;
     return any;
 }
 
@@ -347,6 +354,8 @@ void loop_add_poller(struct loop *l, struct poller *p)
 
 void loop_remove_poller(struct loop *l, struct poller *p)
 {
+    if (l->next_poller == p)
+        l->next_poller = p->next;
     for (struct poller **at = &l->pollers; *at; at = &(*at)->next)
         if (*at == p) {
             *at = p->next;
@@ -362,6 +371,8 @@ void loop_add_hook(struct loop *l, struct hook *h)
 
 void loop_remove_hook(struct loop *l, struct hook *h)
 {
+    if (l->next_hook == h)
+        l->next_hook = h->next;
     for (struct hook **at = &l->hooks; *at; at = &(*at)->next)
         if (*at == h) {
             *at = h->next;
@@ -379,19 +390,21 @@ static bool poll_once(struct loop *l)
 {
     bool any = false;
 
-    for (struct poller *p = l->pollers, *next; p; p = next) {
-        next = p->next;
+    for (struct poller *p = l->pollers; p; p = l->next_poller) {
+        l->next_poller = p->next;
         any |= p->poll(p->arg);
     }
+    l->next_poller = NULL;
     return any;
 }
 
 static void run_hooks(struct loop *l)
 {
-    for (struct hook *h = l->hooks, *next; h; h = next) {
-        next = h->next;
+    for (struct hook *h = l->hooks; h; h = l->next_hook) {
+        l->next_hook = h->next;
         h->fn(h->arg);
     }
+    l->next_hook = NULL;
 }
 
 /*
@@ -402,7 +415,7 @@ static bool poll_window(struct loop *l)
 {
     uint64_t start, now;
 
-    if (!l->pollers || !l->window_most)
+    if (!l->pollers || !l->window_most || clock_stopped()) /* the window would never end */
         return false;
     start = clock_now();
     do {
