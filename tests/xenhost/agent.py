@@ -130,9 +130,11 @@ class Host:
                     shutil.copy(path, results)
                     if "/core." in path:
                         os.unlink(path)
+        # a scenario that failed may have left a mount in there
+        quiet("umount", "-R", os.path.join(env["WORK"], "ro"))
+        shutil.rmtree(env["WORK"], ignore_errors=True)
         if self.in_box:
-            shutil.rmtree(env["WORK"], ignore_errors=True)
-            subprocess.run(["sync"])
+            quiet("sync")
 
 
 # --- in the box --------------------------------------------------------------------------------

@@ -7,7 +7,6 @@
 # command line changed in one place; the unchanged one is the control, and must run.
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -29,7 +28,7 @@ def base(domid):
         "vga": ["-device", "VGA,vgamem_mb=16"], "boot": ["-boot", "order=cda"], "usb": [], "smp": [],
         "net": ["-device", "e1000,id=nic0,netdev=net0,mac=00:16:3e:00:00:01",
                 "-netdev", "type=tap,id=net0,ifname=xdmbad0,br=xenbr0,script=no,downscript=no"],
-        "more": [], "machine": ["-machine", "xenfv,suppress-vmdesc=on"], "memory": ["-m", "112"],
+        "more": [], "machine": ["-machine", "xenfv,suppress-vmdesc=on"], "memory": ["-m", "128"],
         "disk": ["-drive", "file=%s/good.img,if=ide,index=0,media=disk,format=raw,cache=writeback" % WORK], "last": [],
     }
 
@@ -77,7 +76,8 @@ ROWS = [
     ("a fifth IDE disk", "disk", disk("file={work}/good.img,if=ide,index=4,media=disk,format=raw"), r"index|4"),
     ("two disks in one place", "last", disk("file={work}/good.img,if=ide,index=0,media=disk,format=raw"), r"index|taken|two|already|0"),
     ("an unknown drive option", "disk", disk("file={work}/good.img,if=ide,index=0,media=disk,format=raw,frob=1"), r"frob"),
-    ("a disk that cannot be written", "disk", disk("file={readonly},if=ide,index=0,media=disk,format=raw"), r"{readonly}"),
+    ("a file that cannot be written", "disk", disk("file={work}/ro/good.img,if=ide,index=0,media=disk,format=raw"), r"ro/good\.img"),
+    ("a block device that cannot be written", "disk", disk("file={readonly},if=ide,index=0,media=disk,format=raw"), r"{readonly}"),
     ("an image of no size", "disk", disk("file={work}/empty.img,if=ide,index=0,media=disk,format=raw"), r"empty\.img"),
     ("an unknown chardev", "qmp", ["-chardev", "frob,id=c"], r"frob"),
     ("a socket in a missing directory", "qmp", ["-chardev", "socket,id=c,path=/nowhere/qmp,server=on,wait=off", "-mon", "chardev=c,mode=control"], r"/nowhere/qmp"),
@@ -168,12 +168,29 @@ def hidden(path, rows):
         os.rename(path + ".away", path)
 
 
+def bare_domain():
+    """
+    A paused domain without a device model: its own, which had no VGA to give memory to, was ended. There is
+    room for the video memory of several that come after it, for Xen does not take it back when they end.
+    """
+    guest = Guest(name="bad", memory=256, videoram=128, vga="none", disk=[], vif=[])
+    guest.create(start=False)
+    pid = guest.dm_pid()
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not os.path.exists("/proc/%d" % pid), 15, "SIGTERM to end the device model")
+    return guest
+
+
 def scenario():
     only_ours()
     blank_disk("good.img", 8)
     open(os.path.join(WORK, "empty.img"), "w").close()
     blank_disk("readonly.img", 8)
     readonly = run("losetup", "--show", "-r", "-f", os.path.join(WORK, "readonly.img")).strip()
+    # root may write any file, but not on a file system that is mounted read-only
+    os.mkdir(os.path.join(WORK, "ro"))
+    run("mount", "--bind", WORK, os.path.join(WORK, "ro"))
+    run("mount", "-o", "remount,bind,ro", os.path.join(WORK, "ro"))
     taken = socket.create_server(("127.0.0.1", 0))
     port = taken.getsockname()[1]
     while port < 5900:                  # VNC displays begin at 5900
@@ -187,20 +204,23 @@ def scenario():
             word = word.replace(key, value)
         return word
 
-    guest = Guest(name="bad", memory=128, disk=[], vif=[])
-    guest.create(start=False)
-    os.kill(guest.dm_pid(), signal.SIGTERM)
-    wait_until(lambda: not os.path.exists("/proc/%d" % guest.dm_pid()), 15, "SIGTERM to end the device model")
+    guest = bare_domain()
     control(guest.domid)
     say("the unchanged command line runs")
 
     wrong, count = [], 0
 
     def try_row(label, group, words, pattern):
+        nonlocal guest
         groups = base(guest.domid)
         check(group in groups, "there is no group %s", group)
         groups[group] = [fill(word) for word in words]
         code, text, seconds = start(sum(groups.values(), []), LIMIT)
+        if "video memory" in text or "ioreq server" in text:
+            guest.destroy()             # those before it used up the room: Xen takes back neither
+            guest = bare_domain()
+            groups["domid"] = base(guest.domid)["domid"] if group != "domid" else groups["domid"]
+            code, text, seconds = start(sum(groups.values(), []), LIMIT)
         fault = judge(label, code, text, fill(pattern), seconds)
         if fault:
             note("WRONG %s: %s" % (label, fault))
@@ -213,6 +233,7 @@ def scenario():
     hidden("/usr/share/seabios", lambda: try_row("no VGA BIOS", "first", ["-no-shutdown"], r"vgabios"))
     hidden("/usr/lib/ipxe", lambda: try_row("no boot ROM", "first", ["-no-shutdown"], r"rom"))
     run("losetup", "-d", readonly)
+    run("umount", os.path.join(WORK, "ro"))
     guest.destroy()
 
     for n, (label, config, pattern) in enumerate(XL_ROWS):
@@ -230,7 +251,6 @@ def scenario():
         if code == 0:
             one.destroy()
         count += 1
-    shutil.rmtree(os.path.join(WORK, "tftp"), ignore_errors=True)
     check(not wrong, "%d of %d bad inputs were taken wrongly: %s", len(wrong), count, " // ".join(wrong)[:1500])
     say("%d bad inputs, each with its sentence" % count)
 
