@@ -15,6 +15,7 @@
 #include "dm/control/options.h"
 #include "dm/control/qmp.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/restrict.h"
 
 #define END_SECONDS 1 /* after a signal, for disks to flush */
 
@@ -111,6 +112,8 @@ static int open_all(struct process *p, struct error *err)
     rc = machine_start(p->machine, err);
     if (rc == 0)
         rc = machine_announce(p->machine, err);
+    if (rc == 0)
+        rc = machine_restrict(p->machine, err);
     return rc;
 }
 

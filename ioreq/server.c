@@ -160,6 +160,11 @@ int server_enable(struct server *s, struct error *err)
     return 0;
 }
 
+int server_restrict(struct server *s, struct error *err)
+{
+    return evtchn_restrict(s->evtchn, domain_id(s->domain), err);
+}
+
 void server_pause(struct server *s)
 {
     struct error err;

@@ -21,6 +21,8 @@ int server_open(struct server **out, struct domain *domain, struct loop *loop,
                 struct memory *memory, struct error *err);
 /* From here on requests come. May be called again after server_pause(). */
 int server_enable(struct server *server, struct error *err);
+/* Its event channels reach the guest's domain only; once enabled, which needs binding. */
+int server_restrict(struct server *server, struct error *err);
 void server_pause(struct server *server); /* takes what is there, then takes no more */
 void server_close(struct server *server); /* the guest's accesses read all-ones; NULL is fine */
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Disks in general: which format, who may ask for what, and the counting. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "dm/base/bytes.h"
 #include "dm/base/clock.h"
 #include "dm/base/error.h"
@@ -33,6 +35,23 @@ int disk_open(struct disk **out, const struct disk_config *config, struct error 
                      config->path, format);
 }
 
+/* The path as people know it: of a descriptor handed to us, what it was opened from. */
+static char *name_of(const char *path)
+{
+    char link[48], target[4096];
+    ssize_t n;
+    int fd;
+
+    if (sscanf(path, "fd:%d", &fd) != 1)
+        return strdup(path);
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    n = readlink(link, target, sizeof(target) - 1);
+    if (n < 0) /* in a chroot there is no /proc */
+        return strdup(path);
+    target[n] = 0;
+    return strdup(target);
+}
+
 int disk_init(struct disk *disk, const struct disk_ops *ops, const struct disk_config *config,
               struct error *err)
 {
@@ -40,7 +59,7 @@ int disk_init(struct disk *disk, const struct disk_ops *ops, const struct disk_c
     disk->readonly = config->readonly;
     disk->sector_size = UNIT;
     atomic_store(&disk->openers, 1);
-    disk->path = strdup(config->path);
+    disk->path = name_of(config->path);
     if (!disk->path)
         return error_set(err, -ENOMEM, "disk image %s: out of memory", config->path);
     return 0;

@@ -133,7 +133,7 @@ void machine_cont(struct machine *m)
 
     if (m->state == RUN_PRELAUNCH) {
         snprintf(path, sizeof(path), "device-model/%u/state", m->config->domid);
-        if (store_write(m->store, path, "running", &err) < 0)
+        if (m->store && store_write(m->store, path, "running", &err) < 0)
             log_warn("%s", err.text); /* only who waited on it minds, and he used -S */
     } else if (m->state == RUN_PAUSED) {
         for (unsigned i = 0; i < m->placed_count; i++)

@@ -27,7 +27,7 @@
 #include "dm/xen/store.h"
 #include "ioreq/server.h"
 
-#define ARENA_BYTES (2 * MIB) /* address space; what no device asks for is never touched */
+#define ARENA_BYTES (256 * KIB) /* what libxl lets a restricted process make a file grow to */
 
 /* ---- What devices ask of their board. Any loop. ---- */
 
