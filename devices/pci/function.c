@@ -115,7 +115,8 @@ static void bar_place(struct pci_function *fn, unsigned bar, uint64_t addr)
     struct board *board = device_board(fn->dev);
     struct error err;
 
-    if (addr == fn->at[bar])
+    /* one that found its place taken tries again: whoever was there may have left */
+    if (addr == fn->at[bar] && (addr == NOWHERE || b->move || fn->mapped[bar]))
         return;
     region_unmap(fn->mapped[bar]);
     fn->mapped[bar] = NULL;
