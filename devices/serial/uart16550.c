@@ -63,10 +63,10 @@ struct uart_regs {
     uint8_t timeout_pending;
     uint8_t rx_count;
     uint16_t divisor;
-    uint8_t held;      /* a byte the host end had no room for */
-    uint8_t holding;   /* there is one */
+    uint8_t tx_count;  /* bytes the host end had no room for */
     uint8_t rx[FIFO];
-    uint8_t reserved[2];
+    uint8_t tx[FIFO];
+    uint8_t reserved[3];
 };
 
 struct uart {
@@ -177,30 +177,47 @@ static void tx_done(struct uart *u)
     u->regs->tx_empty_pending = 1;
 }
 
+/* What waits goes as far as the host end has room. */
+static void tx_send(struct uart *u)
+{
+    struct uart_regs *r = u->regs;
+    size_t n = u->host ? chardev_write(u->host, r->tx, r->tx_count) : r->tx_count;
+
+    r->tx_count = (uint8_t)(r->tx_count - n);
+    memmove(r->tx, r->tx + n, r->tx_count);
+    if (!r->tx_count)
+        tx_done(u);
+}
+
+/*
+ * With FIFOs a guest writes sixteen bytes at once when the holding register is empty, without
+ * looking in between. One that writes more loses the last byte, as in the chip.
+ */
 static void tx_put(struct uart *u, uint8_t byte)
 {
     struct uart_regs *r = u->regs;
+    unsigned size = r->fcr & FCR_ENABLE ? FIFO : 1;
 
     r->tx_empty_pending = 0;
     if (r->mcr & MCR_LOOP) {
         rx_put(u, byte);
-    } else if (u->host && !chardev_write(u->host, &byte, 1)) {
-        r->held = byte;
-        r->holding = 1;
-        r->lsr &= (uint8_t)~(LSR_THR_EMPTY | LSR_EMPTY);
+        tx_done(u);
         return;
     }
-    tx_done(u);
+    if (r->tx_count < size)
+        r->tx_count++;
+    r->tx[r->tx_count - 1] = byte;
+    r->lsr &= (uint8_t)~(LSR_THR_EMPTY | LSR_EMPTY);
+    tx_send(u);
 }
 
 static void tx_drained(void *owner)
 {
     struct uart *u = owner;
 
-    if (!u->regs->holding)
+    if (!u->regs->tx_count)
         return;
-    u->regs->holding = 0;
-    tx_put(u, u->regs->held);
+    tx_send(u);
     update_irq(u);
 }
 
@@ -279,8 +296,10 @@ static void write_fcr(struct uart *u, uint8_t value)
         r->lsr &= (uint8_t)~LSR_DATA;
         timer_clear(&u->idle);
     }
-    if (toggled || value & FCR_CLEAR_TX)
+    if (toggled || value & FCR_CLEAR_TX) {
+        r->tx_count = 0;
         tx_done(u);
+    }
     r->fcr = value & 0xc9;
     if (u->host)
         chardev_accept(u->host);
@@ -378,14 +397,13 @@ static int uart_loaded(struct device *dev, struct error *err)
 {
     struct uart *u = device_state(dev);
 
-    if (u->regs->rx_count > FIFO)
-        return error_set(err, -EINVAL, "saved state of %s: %u bytes in its FIFO of %u",
-                         device_id(dev), u->regs->rx_count, FIFO);
+    if (u->regs->rx_count > FIFO || u->regs->tx_count > FIFO)
+        return error_set(err, -EINVAL, "saved state of %s: %u and %u bytes in FIFOs of %u",
+                         device_id(dev), u->regs->rx_count, u->regs->tx_count, FIFO);
     if (u->regs->rx_count && u->regs->fcr & FCR_ENABLE)
         timer_set_in(&u->idle, LINE_IDLE_NS);
+    tx_drained(u);
     update_irq(u);
-    if (u->regs->holding)
-        loop_post(device_board(dev)->loop, tx_drained, u);
     return 0;
 }
 
@@ -401,8 +419,8 @@ static const struct saved_field uart_saved[] = {
     SAVED(struct uart_regs, mcr), SAVED(struct uart_regs, lsr), SAVED(struct uart_regs, msr),
     SAVED(struct uart_regs, scr), SAVED(struct uart_regs, tx_empty_pending),
     SAVED(struct uart_regs, timeout_pending), SAVED(struct uart_regs, rx_count),
-    SAVED(struct uart_regs, divisor), SAVED(struct uart_regs, held),
-    SAVED(struct uart_regs, holding), SAVED_ARRAY(struct uart_regs, rx),
+    SAVED(struct uart_regs, divisor), SAVED(struct uart_regs, tx_count),
+    SAVED_ARRAY(struct uart_regs, rx), SAVED_ARRAY(struct uart_regs, tx),
     SAVED_ARRAY(struct uart_regs, reserved),
     { NULL, 0, 0, 0 },
 };
