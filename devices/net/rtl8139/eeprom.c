@@ -25,9 +25,9 @@ enum { OP_EXTENDED, OP_WRITE, OP_READ, OP_ERASE };
 void rtl8139_eeprom_fill(struct rtl8139 *r, const uint8_t mac[6])
 {
     static const uint16_t image[EEPROM_WORDS] = {
-        0x8129, 0x10ec, 0x8139, 0x1af4, 0x1100, /* signature, identity */
-        0x4020, 0x0000,                         /* latencies; CONFIG3 */
-        [0x0a] = 0x0d10, 0xf7c2, 0x0000,        /* CONFIG1, CONFIG0; PMC; CONFIG4 */
+        0x8129,          0x10ec, 0x8139, 0x1af4, 0x1100, /* signature, identity */
+        0x4020,          0x0000,                         /* latencies; CONFIG3 */
+        [0x0a] = 0x0d10, 0xf7c2, 0x0000,                 /* CONFIG1, CONFIG0; PMC; CONFIG4 */
     };
 
     memcpy(r->regs->eeprom, image, sizeof(image));

@@ -13,16 +13,58 @@
 
 /* Offsets in the register space. In C+ mode 0x10 to 0x2f mean something else. */
 enum {
-    IDR = 0x00, MAR = 0x08, TSD = 0x10, TSAD = 0x20, RBSTART = 0x30, ERBCR = 0x34, ERSR = 0x36,
-    CR = 0x37, CAPR = 0x38, CBR = 0x3a, IMR = 0x3c, ISR = 0x3e, TCR = 0x40, RCR = 0x44,
-    TCTR = 0x48, MPC = 0x4c, CR9346 = 0x50, CONFIG0 = 0x51, CONFIG1 = 0x52, TIMERINT = 0x54,
-    MSR = 0x58, CONFIG3 = 0x59, CONFIG4 = 0x5a, MULINT = 0x5c, RERID = 0x5e, TSAD_ALL = 0x60,
-    BMCR = 0x62, BMSR = 0x64, ANAR = 0x66, ANLPAR = 0x68, ANER = 0x6a, DIS = 0x6c, FCSC = 0x6e,
-    NWAYTR = 0x70, REC = 0x72, CSCR = 0x74, PHY1_PARM = 0x78, TW_PARM = 0x7c, PHY2_PARM = 0x80,
-    TDOKLA = 0x82, CRC0 = 0x84, WAKEUP0 = 0x8c, LSBCRC0 = 0xcc, CONFIG5 = 0xd8, TPPOLL = 0xd9,
-    CPCR = 0xe0, RDSAR = 0xe4, ETTHR = 0xec, REGISTER_BYTES = 0x100,
-    TNPDS = 0x20, THPDS = 0x28, /* share their storage with TSAD */
-    DTCCR = 0x100,              /* at 0x10 in C+ mode; kept behind the others */
+    IDR = 0x00,
+    MAR = 0x08,
+    TSD = 0x10,
+    TSAD = 0x20,
+    RBSTART = 0x30,
+    ERBCR = 0x34,
+    ERSR = 0x36,
+    CR = 0x37,
+    CAPR = 0x38,
+    CBR = 0x3a,
+    IMR = 0x3c,
+    ISR = 0x3e,
+    TCR = 0x40,
+    RCR = 0x44,
+    TCTR = 0x48,
+    MPC = 0x4c,
+    CR9346 = 0x50,
+    CONFIG0 = 0x51,
+    CONFIG1 = 0x52,
+    TIMERINT = 0x54,
+    MSR = 0x58,
+    CONFIG3 = 0x59,
+    CONFIG4 = 0x5a,
+    MULINT = 0x5c,
+    RERID = 0x5e,
+    TSAD_ALL = 0x60,
+    BMCR = 0x62,
+    BMSR = 0x64,
+    ANAR = 0x66,
+    ANLPAR = 0x68,
+    ANER = 0x6a,
+    DIS = 0x6c,
+    FCSC = 0x6e,
+    NWAYTR = 0x70,
+    REC = 0x72,
+    CSCR = 0x74,
+    PHY1_PARM = 0x78,
+    TW_PARM = 0x7c,
+    PHY2_PARM = 0x80,
+    TDOKLA = 0x82,
+    CRC0 = 0x84,
+    WAKEUP0 = 0x8c,
+    LSBCRC0 = 0xcc,
+    CONFIG5 = 0xd8,
+    TPPOLL = 0xd9,
+    CPCR = 0xe0,
+    RDSAR = 0xe4,
+    ETTHR = 0xec,
+    REGISTER_BYTES = 0x100,
+    TNPDS = 0x20,
+    THPDS = 0x28,  /* share their storage with TSAD */
+    DTCCR = 0x100, /* at 0x10 in C+ mode; kept behind the others */
     FILE_BYTES = 0x110,
 };
 
@@ -89,9 +131,9 @@ struct rtl8139_regs {
     uint16_t ee_data, ee_shift;
     uint8_t ee_state, ee_bits, ee_addr, ee_writes, ee_out;
     /* where the card is in its rings */
-    uint8_t tx_at;          /* which TSD is next */
-    uint8_t tx_ring_at[2];  /* C+: normal, high priority */
-    uint8_t rx_ring_at;     /* C+ */
+    uint8_t tx_at;         /* which TSD is next */
+    uint8_t tx_ring_at[2]; /* C+: normal, high priority */
+    uint8_t rx_ring_at;    /* C+ */
     uint8_t reserved[7];
 };
 
@@ -100,16 +142,16 @@ struct rtl8139 {
     struct rtl8139_regs *regs;
     struct netport *port; /* NULL: no cable */
     struct loop *loop;
-    struct timer timer;   /* TCTR reaches TimerInt */
-    struct timer retry;   /* a frame waits for a C+ descriptor, and no register says there is one */
-    struct timer more;    /* the rest of a C+ ring, when others have had a turn */
+    struct timer timer; /* TCTR reaches TimerInt */
+    struct timer retry; /* a frame waits for a C+ descriptor, and no register says there is one */
+    struct timer more;  /* the rest of a C+ ring, when others have had a turn */
     unsigned retries;
-    bool rx_held;         /* the port keeps a frame for which there was no room */
-    bool rx_lossy;        /* it waited too long: until there is room, frames are lost */
+    bool rx_held;  /* the port keeps a frame for which there was no room */
+    bool rx_lossy; /* it waited too long: until there is room, frames are lost */
     bool in_receive;
-    bool tx_waiting;      /* the host had no room: go on when it is writable */
+    bool tx_waiting;            /* the host had no room: go on when it is writable */
     uint8_t row_of[FILE_BYTES]; /* regs.c: which row of the table holds a byte */
-    uint8_t *buffer;      /* one frame, of TX_MOST bytes */
+    uint8_t *buffer;            /* one frame, of TX_MOST bytes */
 };
 
 static inline uint8_t reg8(const struct rtl8139 *r, unsigned at)

@@ -7,9 +7,27 @@
 #include "dm/base/clock.h"
 
 enum special {
-    PLAIN, TSD_REG, CR_REG, CAPR_REG, IMR_REG, ISR_REG, TCR_REG, RCR_REG, TCTR_REG, MPC_REG,
-    EE_REG, LOCKED, TIMER_REG, TSAD_REG, BMCR_REG, PHY_REG, TPPOLL_REG, CPCR_REG, TXRING_REG,
-    RXRING_REG, DTCCR_REG,
+    PLAIN,
+    TSD_REG,
+    CR_REG,
+    CAPR_REG,
+    IMR_REG,
+    ISR_REG,
+    TCR_REG,
+    RCR_REG,
+    TCTR_REG,
+    MPC_REG,
+    EE_REG,
+    LOCKED,
+    TIMER_REG,
+    TSAD_REG,
+    BMCR_REG,
+    PHY_REG,
+    TPPOLL_REG,
+    CPCR_REG,
+    TXRING_REG,
+    RXRING_REG,
+    DTCCR_REG,
 };
 
 struct row {
@@ -126,8 +144,8 @@ void rtl8139_set_timer(struct rtl8139 *r)
     }
     /* rounded up: when it fires the counter has reached the value; a value just passed is a turn
      * of the counter away */
-    timer_set_in(&r->timer, ((wait ? wait : 1ull << 32) * NS_PER_US + TICKS_PER_US - 1) /
-                                TICKS_PER_US + 1);
+    timer_set_in(&r->timer,
+                 ((wait ? wait : 1ull << 32) * NS_PER_US + TICKS_PER_US - 1) / TICKS_PER_US + 1);
 }
 
 void rtl8139_on_timer(void *arg)
@@ -340,9 +358,17 @@ static void write_bytes(void *state, uint64_t offset, unsigned size, uint64_t va
 }
 
 const struct region_ops rtl8139_io_ops = {
-    .name = "rtl8139-io", .min_size = 1, .max_size = 4, .read = read_bytes, .write = write_bytes,
+    .name = "rtl8139-io",
+    .min_size = 1,
+    .max_size = 4,
+    .read = read_bytes,
+    .write = write_bytes,
 };
 
 const struct region_ops rtl8139_mmio_ops = {
-    .name = "rtl8139", .min_size = 1, .max_size = 4, .read = read_bytes, .write = write_bytes,
+    .name = "rtl8139",
+    .min_size = 1,
+    .max_size = 4,
+    .read = read_bytes,
+    .write = write_bytes,
 };

@@ -40,7 +40,9 @@ static void on_cable(void *owner, bool up)
 }
 
 static const struct netport_user port_user = {
-    .receive = on_receive, .writable = on_writable, .link = on_cable,
+    .receive = on_receive,
+    .writable = on_writable,
+    .link = on_cable,
 };
 
 static void add_power_management(struct rtl8139 *r)
@@ -58,10 +60,15 @@ static int rtl8139_attach(struct device *dev, struct error *err)
 {
     struct rtl8139 *r = device_state(dev);
     struct pci_identity identity = {
-        .vendor = 0x10ec, .device = 0x8139, .revision = 0x20, .class_code = 0x020000, .pin = 1,
+        .vendor = 0x10ec,
+        .device = 0x8139,
+        .revision = 0x20,
+        .class_code = 0x020000,
+        .pin = 1,
         .rom_file = device_text(dev, "romfile"),
         .bars = { [0] = { .kind = PCI_BAR_IO, .size = REGISTER_BYTES, .ops = &rtl8139_io_ops },
-                  [1] = { .kind = PCI_BAR_MEM32, .size = REGISTER_BYTES,
+                  [1] = { .kind = PCI_BAR_MEM32,
+                          .size = REGISTER_BYTES,
                           .ops = &rtl8139_mmio_ops } },
     };
     unsigned devfn;
@@ -160,10 +167,8 @@ static void unplug(struct device *dev)
 }
 
 static const struct device_option rtl8139_options[] = {
-    { "addr", OPTION_TEXT, "04.0" },
-    { "mac", OPTION_MAC, "52:54:00:12:34:56" },
-    { "netdev", OPTION_TEXT, "" },
-    { "romfile", OPTION_TEXT, "" },
+    { "addr", OPTION_TEXT, "04.0" }, { "mac", OPTION_MAC, "52:54:00:12:34:56" },
+    { "netdev", OPTION_TEXT, "" },   { "romfile", OPTION_TEXT, "" },
     { NULL, OPTION_TEXT, NULL },
 };
 
@@ -172,19 +177,43 @@ static const struct device_option rtl8139_options[] = {
 
 static const struct saved_field rtl8139_saved[] = {
     SAVED_PCI(struct rtl8139_regs),
-    FIELDS(file), FIELD(tctr_start),
-    FIELD(tx_ok), FIELD(rx_ok), FIELD(tx_errors), FIELD(rx_physical), FIELD(rx_broadcast),
-    FIELD(rx_errors), FIELD(rx_multicast), FIELD(missed), FIELD(tx_aborts),
-    FIELDS(eeprom), FIELD(ee_data), FIELD(ee_shift), FIELD(ee_state), FIELD(ee_bits),
-    FIELD(ee_addr), FIELD(ee_writes), FIELD(ee_out),
-    FIELD(tx_at), FIELDS(tx_ring_at), FIELD(rx_ring_at), FIELDS(reserved),
+    FIELDS(file),
+    FIELD(tctr_start),
+    FIELD(tx_ok),
+    FIELD(rx_ok),
+    FIELD(tx_errors),
+    FIELD(rx_physical),
+    FIELD(rx_broadcast),
+    FIELD(rx_errors),
+    FIELD(rx_multicast),
+    FIELD(missed),
+    FIELD(tx_aborts),
+    FIELDS(eeprom),
+    FIELD(ee_data),
+    FIELD(ee_shift),
+    FIELD(ee_state),
+    FIELD(ee_bits),
+    FIELD(ee_addr),
+    FIELD(ee_writes),
+    FIELD(ee_out),
+    FIELD(tx_at),
+    FIELDS(tx_ring_at),
+    FIELD(rx_ring_at),
+    FIELDS(reserved),
     { NULL, 0, 0, 0 },
 };
 
 const struct device_class rtl8139_class = {
-    .name = "rtl8139", .summary = "Realtek RTL8139C+ fast Ethernet",
-    .state_size = sizeof(struct rtl8139), .regs_size = sizeof(struct rtl8139_regs),
-    .options = rtl8139_options, .saved = rtl8139_saved, .version = 1,
-    .attach = rtl8139_attach, .detach = rtl8139_detach, .reset = rtl8139_reset,
-    .loaded = rtl8139_loaded, .unplug = unplug,
+    .name = "rtl8139",
+    .summary = "Realtek RTL8139C+ fast Ethernet",
+    .state_size = sizeof(struct rtl8139),
+    .regs_size = sizeof(struct rtl8139_regs),
+    .options = rtl8139_options,
+    .saved = rtl8139_saved,
+    .version = 1,
+    .attach = rtl8139_attach,
+    .detach = rtl8139_detach,
+    .reset = rtl8139_reset,
+    .loaded = rtl8139_loaded,
+    .unplug = unplug,
 };

@@ -121,7 +121,8 @@ struct slot {
     uint32_t opts1, length;
 };
 
-/* The descriptors that a frame of `bytes` takes, each read once: how many; 0: there are not enough. */
+/* The descriptors that a frame of `bytes` takes, each read once: how many; 0: there are not enough.
+ */
 static unsigned take_slots(struct rtl8139 *r, struct slot *slots, uint32_t bytes)
 {
     uint64_t base = cplus_address(r, r->regs->file + RDSAR) & ~0xffull;
@@ -157,9 +158,9 @@ static uint32_t checksum_status(struct rtl8139 *r, const uint8_t *f, size_t leng
     v = packet_judge(f, length);
     if (!v.ipv4)
         return 0;
-    return (v.ip_bad ? DESC_IP_BAD : 0) |
-           (v.tcp ? DESC_TCP | (v.l4_bad ? DESC_TCP_BAD : 0)
-                  : v.udp ? DESC_UDP | (v.l4_bad ? DESC_UDP_BAD : 0) : DESC_IP);
+    return (v.ip_bad ? DESC_IP_BAD : 0) | (v.tcp   ? DESC_TCP | (v.l4_bad ? DESC_TCP_BAD : 0)
+                                           : v.udp ? DESC_UDP | (v.l4_bad ? DESC_UDP_BAD : 0)
+                                                   : DESC_IP);
 }
 
 static void fill_slot(struct rtl8139 *r, const struct slot *s, const uint8_t *f, size_t length,
@@ -202,7 +203,8 @@ static bool put_in_descriptors(struct rtl8139 *r, const uint8_t *f, size_t lengt
 
         fill_slot(r, &slots[i], f, length, done,
                   status | (i ? 0 : DESC_FS) | (last ? DESC_LS : 0) |
-                      (last ? (uint32_t)total : slots[i].length), opts2);
+                      (last ? (uint32_t)total : slots[i].length),
+                  opts2);
     }
     return true;
 }

@@ -26,7 +26,7 @@
 
 struct packet {
     size_t length;
-    bool bad;             /* longer than any packet can be: it is dropped */
+    bool bad;              /* longer than any packet can be: it is dropped */
     uint32_t opts1, opts2; /* of the first descriptor */
     unsigned count;
     struct {
@@ -119,7 +119,8 @@ static void apply_checksums(uint8_t *f, size_t length, uint32_t opts1, struct of
         return;
     pseudo = pseudo_sum(f, &h, h.ip + total - h.l4);
     memcpy(f + h.l4 + field, &pseudo, 2);
-    *off = (struct offload){ .needs_csum = true, .csum_start = (uint16_t)h.l4,
+    *off = (struct offload){ .needs_csum = true,
+                             .csum_start = (uint16_t)h.l4,
                              .csum_offset = (uint16_t)field };
     if (h.ip + total == length)
         return;
