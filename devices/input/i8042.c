@@ -82,7 +82,7 @@ static uint8_t mode(const struct i8042_regs *r)
 
 static bool is_aux(const struct i8042_regs *r)
 {
-    return r->source == FROM_MOUSE || (r->source == FROM_CONTROLLER && r->answer_is_aux);
+    return r->source == FROM_MOUSE;
 }
 
 static void update_irqs(struct i8042 *k)
@@ -118,7 +118,7 @@ static void fill(struct i8042 *k)
         if (r->has_answer) {
             r->data = r->answer;
             r->has_answer = 0;
-            r->source = FROM_CONTROLLER;
+            r->source = r->answer_is_aux ? FROM_MOUSE : FROM_CONTROLLER;
         } else if (!(mode(r) & MODE_KBD_OFF) && ps2_queue_get(&r->keyboard.queue, &byte)) {
             r->keyboard.last = byte;
             if (translated(r, &byte)) {
@@ -378,6 +378,11 @@ static int i8042_loaded(struct device *dev, struct error *err)
         r->mouse.queue.count > PS2_QUEUE || r->keyboard.scan_set < 1 || r->keyboard.scan_set > 3)
         return error_set(err, -EINVAL, "saved state of %s: a queue or scan code set is out of range",
                          device_id(dev));
+    if (!ps2_mouse_valid(&r->mouse))
+        return error_set(err, -EINVAL, "saved state of %s: the mouse has moved too far",
+                         device_id(dev));
+    if (r->mouse.enabled && k->mouse)
+        input_activate(k->mouse);
     update_irqs(k);
     return 0;
 }

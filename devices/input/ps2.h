@@ -25,7 +25,7 @@ struct ps2_keyboard {
     uint8_t last;     /* sent last, for Resend */
     uint8_t modifiers; /* bit 0: an Alt key is held: Print Screen is then SysRq */
     uint8_t down[32]; /* a bit for each key held, by KEY_* */
-    uint8_t reserved[5];
+    uint8_t reserved[7];
 };
 
 struct ps2_mouse {
@@ -50,6 +50,7 @@ void ps2_keyboard_write(struct ps2_keyboard *k, uint8_t byte);
 void ps2_keyboard_key(struct ps2_keyboard *k, unsigned key, bool down);
 
 void ps2_mouse_reset(struct ps2_mouse *m);
+bool ps2_mouse_valid(const struct ps2_mouse *m); /* loaded from a saved state */
 void ps2_mouse_write(struct ps2_mouse *m, uint8_t byte);
 void ps2_mouse_move(struct ps2_mouse *m, int dx, int dy, int dz, unsigned buttons);
 void ps2_mouse_refill(struct ps2_mouse *m); /* the host took bytes: is there a packet to send? */

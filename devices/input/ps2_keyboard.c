@@ -25,6 +25,8 @@
 #define RESEND 0xfe
 #define RESET 0xff
 
+#define ANSWERS 8 /* bytes that keys leave free for answers to the host */
+
 bool ps2_queue_get(struct ps2_queue *q, uint8_t *byte)
 {
     if (!q->count)
@@ -162,5 +164,6 @@ void ps2_keyboard_key(struct ps2_keyboard *k, unsigned key, bool down)
         return;
     alt = k->modifiers & 1;
     n = scancode_bytes(key, down, k->scan_set, alt, bytes);
-    ps2_queue_put(&k->queue, bytes, n); /* full: the key is lost, as on the real one */
+    if (k->queue.count + n <= PS2_QUEUE - ANSWERS) /* else it is lost, as on the real one */
+        ps2_queue_put(&k->queue, bytes, n);
 }

@@ -36,6 +36,8 @@
 
 /* Packets wait while more than this is queued: motion adds up instead of queueing up. */
 #define QUEUE_BUSY 16
+#define MOTION_MOST 32767 /* that may add up while the host does not look */
+#define WHEEL_MOST 127
 
 static void say(struct ps2_mouse *m, uint8_t byte)
 {
@@ -56,6 +58,12 @@ void ps2_mouse_reset(struct ps2_mouse *m)
     memset(m, 0, sizeof(*m));
     m->buttons = m->reported = buttons;
     defaults(m);
+}
+
+bool ps2_mouse_valid(const struct ps2_mouse *m)
+{
+    return m->dx >= -MOTION_MOST && m->dx <= MOTION_MOST && m->dy >= -MOTION_MOST &&
+           m->dy <= MOTION_MOST && m->dz >= -WHEEL_MOST && m->dz <= WHEEL_MOST;
 }
 
 static uint8_t wire_buttons(uint8_t b)
@@ -103,14 +111,21 @@ void ps2_mouse_refill(struct ps2_mouse *m)
         report(m);
 }
 
+static void add(int32_t *sum, int64_t part, int32_t most)
+{
+    part += *sum;
+    *sum = (int32_t)MIN(MAX(part, -most), most);
+}
+
 void ps2_mouse_move(struct ps2_mouse *m, int dx, int dy, int dz, unsigned buttons)
 {
     m->buttons = (uint8_t)buttons;
     if (!m->enabled && !m->remote)
         return;
-    m->dx = MIN(MAX(m->dx + dx, -32768), 32767);
-    m->dy = MIN(MAX(m->dy - dy, -32768), 32767); /* the screen's y goes down, the mouse's up */
-    m->dz = MIN(MAX(m->dz + dz, -128), 127);
+    add(&m->dx, dx, MOTION_MOST);
+    add(&m->dy, -(int64_t)dy, MOTION_MOST); /* the screen's y goes down, the mouse's up */
+    if (m->id) /* a plain mouse has no wheel */
+        add(&m->dz, dz, WHEEL_MOST);
     ps2_mouse_refill(m);
 }
 

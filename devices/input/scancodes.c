@@ -170,8 +170,14 @@ size_t scancode_bytes(unsigned key, bool down, unsigned set, bool sysrq, uint8_t
 
 uint8_t scancode_translate(uint8_t byte)
 {
-    if (byte == 0x7f) /* a second code for the same key on some keyboards */
+    switch (byte) { /* no key of ours, but in the controller's table */
+    case 0x00: /* overrun */
+        return 0xff;
+    case 0x02: /* also what a keyboard in set 2 answers when asked for its set */
+        return 0x41;
+    case 0x7f: /* a second code for the same key on some keyboards */
         return 0x54;
+    }
     for (unsigned code = 1; byte && code < ARRAY_SIZE(set1_to_set2); code++)
         if (set1_to_set2[code] == byte)
             return (uint8_t)code;
