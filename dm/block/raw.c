@@ -100,7 +100,7 @@ static int find_size(struct raw *r, const struct disk_config *config, struct err
 {
     struct stat st;
     uint64_t bytes;
-    int sector = UNIT;
+    int sector = UNIT, protected = 0;
 
     if (fstat(r->fd, &st) < 0)
         return error_errno(err, "disk image %s", config->path);
@@ -109,6 +109,11 @@ static int find_size(struct raw *r, const struct disk_config *config, struct err
     if (S_ISBLK(st.st_mode)) {
         if (ioctl(r->fd, BLKGETSIZE64, &bytes) < 0 || ioctl(r->fd, BLKSSZGET, &sector) < 0)
             return error_errno(err, "ask block device %s for its size", config->path);
+        /* Linux opens a read-only device for writing, and fails the writes */
+        if (!config->readonly && ioctl(r->fd, BLKROGET, &protected) == 0 && protected)
+            return error_set(err, -EROFS,
+                             "disk image %s is a read-only block device, and the guest is to write it",
+                             config->path);
         r->block = true;
         r->disk.sector_size = sector == 4096 ? 4096 : UNIT;
         r->align = (unsigned)sector;

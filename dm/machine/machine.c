@@ -267,14 +267,6 @@ static int open_chardevs(struct machine *m, struct error *err)
     return rc;
 }
 
-static bool has_display(const struct machine_config *c)
-{
-    for (unsigned i = 0; i < c->device_count; i++)
-        if (!strcmp(c->devices[i].driver, "VGA") || !strcmp(c->devices[i].driver, "cirrus-vga"))
-            return true;
-    return false;
-}
-
 static int open_display(struct machine *m, struct error *err)
 {
     const struct machine_config *c = m->config;
@@ -282,7 +274,7 @@ static int open_display(struct machine *m, struct error *err)
     char storage[1024];
     int rc = input_open(&m->input, m->loop, err);
 
-    if (rc == 0 && (has_display(c) || c->vnc))
+    if (rc == 0 && (pc_has(c, SEAT_DISPLAY) || c->vnc))
         rc = screen_open(&m->screen, "screen", err);
     if (rc < 0 || !c->vnc)
         return rc;
@@ -338,9 +330,9 @@ static int open_seats(struct machine *m, struct error *err)
 
     if (rc == 0)
         rc = open_seat(m, SEAT_DISK, "disk", NULL, err);
-    if (rc == 0 && c->netdev_count)
+    if (rc == 0 && pc_has(c, SEAT_NET))
         rc = open_seat(m, SEAT_NET, "net", NULL, err);
-    if (rc == 0 && has_display(c))
+    if (rc == 0 && pc_has(c, SEAT_DISPLAY))
         rc = open_seat(m, SEAT_DISPLAY, "display", NULL, err);
     return rc;
 }

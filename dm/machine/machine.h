@@ -104,6 +104,8 @@ struct chardev *machine_chardev(struct machine *machine, const char *id);
 
 /* pc.c: which chips this PC has, where they live, and what is wrong with what was asked. */
 int pc_build(struct machine *machine, struct error *err);
+/* Whether some device that -device asks for lives on that seat. */
+bool pc_has(const struct machine_config *config, enum seat_name seat);
 /* What the configuration asks of devices can be had; opens nothing. */
 int pc_judge(const struct machine_config *config, struct error *err);
 #endif

@@ -83,6 +83,17 @@ static const struct kind *find_kind(const char *driver)
     return NULL;
 }
 
+bool pc_has(const struct machine_config *c, enum seat_name seat)
+{
+    for (unsigned i = 0; i < c->device_count; i++) {
+        const struct kind *kind = find_kind(c->devices[i].driver);
+
+        if (kind && kind->seat == seat)
+            return true;
+    }
+    return false;
+}
+
 static bool is_ide_drive(const struct device_words *d)
 {
     return !strcmp(d->driver, "ide-cd") || !strcmp(d->driver, "ide-hd");
