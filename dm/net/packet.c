@@ -65,7 +65,7 @@ bool packet_fill_checksum(uint8_t *frame, size_t length, const struct offload *o
     return true;
 }
 
-struct packet_verdict packet_judge(const uint8_t *f, size_t length)
+struct packet_verdict packet_judge(const uint8_t *f, size_t length, const struct offload *off)
 {
     size_t ip = length >= ETH_BYTES && get_be16(f + 12) == ETH_VLAN ? 18 : ETH_BYTES, header, total;
     struct packet_verdict v = { .ipv4 = false };
@@ -86,7 +86,7 @@ struct packet_verdict packet_judge(const uint8_t *f, size_t length)
     v.tcp = tail[1] == PROTOCOL_TCP && total >= header + TCP_LEAST;
     v.udp = tail[1] == PROTOCOL_UDP && total >= header + UDP_BYTES &&
             get_be16(f + ip + header + 6); /* zero: the sender left it out */
-    if (!v.tcp && !v.udp)
+    if ((!v.tcp && !v.udp) || (off && (off->data_valid || off->needs_csum)))
         return v;
     put_be16(tail + 2, (uint16_t)(total - header));
     sum = packet_sum(f + ip + 12, 8, packet_sum(tail, sizeof(tail), 0));
@@ -165,8 +165,8 @@ static void fix_headers(uint8_t *f, const struct layout *l, unsigned nth, uint32
 }
 
 bool packet_segment(const uint8_t *frame, size_t length, const struct offload *off,
-                    uint8_t *scratch,
-                    void (*each)(void *arg, const uint8_t *frame, size_t length), void *arg)
+                    uint8_t *scratch, void (*each)(void *arg, const uint8_t *frame, size_t length),
+                    void *arg)
 {
     struct layout l;
     uint32_t sequence;

@@ -20,7 +20,8 @@ struct packet_verdict {
     bool ipv4, ip_bad;
     bool tcp, udp, l4_bad; /* one of them, where there was a checksum to check */
 };
-struct packet_verdict packet_judge(const uint8_t *frame, size_t length);
+/* `off` as it came with the frame: what its sender vouches for is not summed again; may be NULL. */
+struct packet_verdict packet_judge(const uint8_t *frame, size_t length, const struct offload *off);
 
 /*
  * Cuts a GSO frame into frames of off->gso_size payload bytes with headers and checksums made
@@ -28,7 +29,7 @@ struct packet_verdict packet_judge(const uint8_t *frame, size_t length);
  * is not what `off` says it is; then nothing was called.
  */
 bool packet_segment(const uint8_t *frame, size_t length, const struct offload *off,
-                    uint8_t *scratch,
-                    void (*each)(void *arg, const uint8_t *frame, size_t length), void *arg);
+                    uint8_t *scratch, void (*each)(void *arg, const uint8_t *frame, size_t length),
+                    void *arg);
 #define PACKET_MOST (65535 + 256)
 #endif

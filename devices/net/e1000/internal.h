@@ -12,25 +12,104 @@
 
 /* Offsets in the register space (128 KiB). */
 enum {
-    CTRL = 0x0000, STATUS = 0x0008, EECD = 0x0010, EERD = 0x0014, CTRL_EXT = 0x0018,
-    FLA = 0x001c, MDIC = 0x0020, FCAL = 0x0028, FCAH = 0x002c, FCT = 0x0030, VET = 0x0038,
-    ICR = 0x00c0, ITR = 0x00c4, ICS = 0x00c8, IMS = 0x00d0, IMC = 0x00d8, RCTL = 0x0100,
-    FCTTV = 0x0170, TXCW = 0x0178, RXCW = 0x0180, TCTL = 0x0400, TIPG = 0x0410, AIFS = 0x0458,
-    LEDCTL = 0x0e00, PBA = 0x1000, FCRTL = 0x2160, FCRTH = 0x2168,
-    RDFH = 0x2410, RDFT = 0x2418, RDFHS = 0x2420, RDFTS = 0x2428, RDFPC = 0x2430,
-    RDBAL = 0x2800, RDBAH = 0x2804, RDLEN = 0x2808, RDH = 0x2810, RDT = 0x2818, RDTR = 0x2820,
-    RXDCTL = 0x2828, RADV = 0x282c, RSRPD = 0x2c00, TXDMAC = 0x3000,
-    TDFH = 0x3410, TDFT = 0x3418, TDFHS = 0x3420, TDFTS = 0x3428, TDFPC = 0x3430,
-    TDBAL = 0x3800, TDBAH = 0x3804, TDLEN = 0x3808, TDH = 0x3810, TDT = 0x3818, TIDV = 0x3820,
-    TXDCTL = 0x3828, TADV = 0x382c, TSPMT = 0x3830,
-    CRCERRS = 0x4000, MPC = 0x4010, PRC64 = 0x405c, GPRC = 0x4074, BPRC = 0x4078, MPRC = 0x407c,
-    GPTC = 0x4080, GORCL = 0x4088, GORCH = 0x408c, GOTCL = 0x4090, GOTCH = 0x4094, RNBC = 0x40a0,
-    RUC = 0x40a4, ROC = 0x40ac, TORL = 0x40c0, TORH = 0x40c4, TOTL = 0x40c8, TOTH = 0x40cc,
-    TPR = 0x40d0, TPT = 0x40d4, PTC64 = 0x40d8, MPTC = 0x40f0, BPTC = 0x40f4, TSCTC = 0x40f8,
+    CTRL = 0x0000,
+    STATUS = 0x0008,
+    EECD = 0x0010,
+    EERD = 0x0014,
+    CTRL_EXT = 0x0018,
+    FLA = 0x001c,
+    MDIC = 0x0020,
+    FCAL = 0x0028,
+    FCAH = 0x002c,
+    FCT = 0x0030,
+    VET = 0x0038,
+    ICR = 0x00c0,
+    ITR = 0x00c4,
+    ICS = 0x00c8,
+    IMS = 0x00d0,
+    IMC = 0x00d8,
+    RCTL = 0x0100,
+    FCTTV = 0x0170,
+    TXCW = 0x0178,
+    RXCW = 0x0180,
+    TCTL = 0x0400,
+    TIPG = 0x0410,
+    AIFS = 0x0458,
+    LEDCTL = 0x0e00,
+    PBA = 0x1000,
+    FCRTL = 0x2160,
+    FCRTH = 0x2168,
+    RDFH = 0x2410,
+    RDFT = 0x2418,
+    RDFHS = 0x2420,
+    RDFTS = 0x2428,
+    RDFPC = 0x2430,
+    RDBAL = 0x2800,
+    RDBAH = 0x2804,
+    RDLEN = 0x2808,
+    RDH = 0x2810,
+    RDT = 0x2818,
+    RDTR = 0x2820,
+    RXDCTL = 0x2828,
+    RADV = 0x282c,
+    RSRPD = 0x2c00,
+    TXDMAC = 0x3000,
+    TDFH = 0x3410,
+    TDFT = 0x3418,
+    TDFHS = 0x3420,
+    TDFTS = 0x3428,
+    TDFPC = 0x3430,
+    TDBAL = 0x3800,
+    TDBAH = 0x3804,
+    TDLEN = 0x3808,
+    TDH = 0x3810,
+    TDT = 0x3818,
+    TIDV = 0x3820,
+    TXDCTL = 0x3828,
+    TADV = 0x382c,
+    TSPMT = 0x3830,
+    CRCERRS = 0x4000,
+    MPC = 0x4010,
+    PRC64 = 0x405c,
+    GPRC = 0x4074,
+    BPRC = 0x4078,
+    MPRC = 0x407c,
+    GPTC = 0x4080,
+    GORCL = 0x4088,
+    GORCH = 0x408c,
+    GOTCL = 0x4090,
+    GOTCH = 0x4094,
+    RNBC = 0x40a0,
+    RUC = 0x40a4,
+    ROC = 0x40ac,
+    TORL = 0x40c0,
+    TORH = 0x40c4,
+    TOTL = 0x40c8,
+    TOTH = 0x40cc,
+    TPR = 0x40d0,
+    TPT = 0x40d4,
+    PTC64 = 0x40d8,
+    MPTC = 0x40f0,
+    BPTC = 0x40f4,
+    TSCTC = 0x40f8,
     STATS_END = 0x4100,
-    RXCSUM = 0x5000, MTA = 0x5200, RA = 0x5400, VFTA = 0x5600, WUC = 0x5800, WUFC = 0x5808,
-    WUS = 0x5810, MANC = 0x5820, IPAV = 0x5838, IP4AT = 0x5840, IP6AT = 0x5880, WUPL = 0x5900,
-    WUPM = 0x5a00, FFLT = 0x5f00, FFMT = 0x9000, FFVT = 0x9800, PBM = 0x10000,
+    RXCSUM = 0x5000,
+    MTA = 0x5200,
+    RA = 0x5400,
+    VFTA = 0x5600,
+    WUC = 0x5800,
+    WUFC = 0x5808,
+    WUS = 0x5810,
+    MANC = 0x5820,
+    IPAV = 0x5838,
+    IP4AT = 0x5840,
+    IP6AT = 0x5880,
+    WUPL = 0x5900,
+    WUPM = 0x5a00,
+    FFLT = 0x5f00,
+    FFMT = 0x9000,
+    FFVT = 0x9800,
+    PBM = 0x10000,
 };
 
 #define CTRL_FD 0x00000001u
@@ -51,7 +130,6 @@ enum {
 #define INT_RXO 0x00000040u
 #define INT_RXT0 0x00000080u
 #define INT_MDAC 0x00000200u
-#define INT_ASSERTED 0x80000000u
 #define INT_ALL 0x0001ffffu
 
 #define RCTL_EN 0x00000002u
@@ -109,15 +187,15 @@ struct e1000 {
     struct timer throttle; /* ITR: the next interrupt may go out */
     struct timer delay;    /* TIDV, RDTR: causes that wait */
     struct timer link;     /* auto-negotiation */
+    struct timer more;     /* the rest of a ring, when others have had a turn */
     uint32_t delayed;      /* causes waiting for `delay` */
     uint64_t last_irq;
-    bool tx_waiting;       /* the host had no room: go on when it is writable */
-    bool tx_posted;        /* a further pass is on its way */
-    bool attached;
+    bool tx_waiting; /* the host had no room: go on when it is writable */
+    bool rx_held;    /* the host keeps a frame for which there was no room */
     unsigned in_receive;
-    uint8_t *range_of;     /* regs.c: which range holds a register */
+    uint8_t *range_of; /* regs.c: which range holds a register */
     uint16_t base[E1000_RANGES];
-    uint8_t *buffer;       /* one frame, of TX_MOST bytes */
+    uint8_t *buffer; /* one frame, of TX_MOST bytes */
 };
 
 /* A register's storage, by the document's offset: named ones only. */
@@ -161,7 +239,7 @@ bool e1000_in_loopback(struct e1000 *e);
 /* tx.c, rx.c */
 #define TX_MOST (65536 + 256)
 void e1000_transmit(struct e1000 *e);
-bool e1000_receive(struct e1000 *e, const uint8_t *frame, size_t length,
-                   const struct offload *off);
+void e1000_on_more(void *arg);
+bool e1000_receive(struct e1000 *e, const uint8_t *frame, size_t length, const struct offload *off);
 void e1000_rx_changed(struct e1000 *e); /* RDT or RCTL was written: there may be room */
 #endif

@@ -66,8 +66,6 @@ uint32_t e1000_read_icr(struct e1000 *e)
 {
     uint32_t value = e1000_get(e, ICR);
 
-    if (value & e1000_get(e, IMS))
-        value |= INT_ASSERTED;
     e1000_set(e, ICR, 0);
     e1000_update_irq(e);
     return value;

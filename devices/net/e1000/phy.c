@@ -9,10 +9,22 @@
 #include "dm/base/bytes.h"
 #include "dm/base/clock.h"
 
-enum { PHY_CONTROL = 0, PHY_STATUS = 1, PHY_ID1 = 2, PHY_ID2 = 3, PHY_ADVERTISE = 4,
-       PHY_PARTNER = 5, PHY_1000_CONTROL = 9, PHY_1000_STATUS = 10, PHY_EXTENDED = 15,
-       PHY_SPECIFIC_CONTROL = 16, PHY_SPECIFIC_STATUS = 17, PHY_INTERRUPT_STATUS = 19,
-       PHY_EXTENDED_CONTROL = 20, PHY_RX_ERRORS = 21 };
+enum {
+    PHY_CONTROL = 0,
+    PHY_STATUS = 1,
+    PHY_ID1 = 2,
+    PHY_ID2 = 3,
+    PHY_ADVERTISE = 4,
+    PHY_PARTNER = 5,
+    PHY_1000_CONTROL = 9,
+    PHY_1000_STATUS = 10,
+    PHY_EXTENDED = 15,
+    PHY_SPECIFIC_CONTROL = 16,
+    PHY_SPECIFIC_STATUS = 17,
+    PHY_INTERRUPT_STATUS = 19,
+    PHY_EXTENDED_CONTROL = 20,
+    PHY_RX_ERRORS = 21
+};
 
 #define CONTROL_RESET 0x8000
 #define CONTROL_LOOPBACK 0x4000
@@ -126,9 +138,19 @@ void e1000_phy_reset(struct e1000 *e)
 static void write_phy(struct e1000 *e, unsigned reg, uint16_t value)
 {
     static const uint16_t writable[PHY_REGS] = {
-        [PHY_CONTROL] = 0x7fc0, [PHY_ADVERTISE] = 0xbfff, [7] = 0xffff, [PHY_1000_CONTROL] = 0xff00,
-        [PHY_SPECIFIC_CONTROL] = 0xffff, [18] = 0xffff, [PHY_EXTENDED_CONTROL] = 0xffff,
-        [22] = 0xff, [24] = 0xffff, [25] = 0xffff, [26] = 0xffff, [29] = 0xffff, [30] = 0xffff,
+        [PHY_CONTROL] = 0x7fc0,
+        [PHY_ADVERTISE] = 0xbfff,
+        [7] = 0xffff,
+        [PHY_1000_CONTROL] = 0xff00,
+        [PHY_SPECIFIC_CONTROL] = 0xffff,
+        [18] = 0xffff,
+        [PHY_EXTENDED_CONTROL] = 0xffff,
+        [22] = 0xff,
+        [24] = 0xffff,
+        [25] = 0xffff,
+        [26] = 0xffff,
+        [29] = 0xffff,
+        [30] = 0xffff,
     };
     uint16_t *stored = &e->regs->phy[reg];
 
@@ -171,11 +193,13 @@ void e1000_write_mdic(struct e1000 *e, uint32_t value)
 void e1000_eeprom_fill(struct e1000 *e, const uint8_t mac[6])
 {
     static const uint16_t image[EEPROM_WORDS] = {
-        [0x03] = 0x0000, [0x05] = 0xffff, [0x08] = 0x3000, 0x1000, 0x6403, 0x0000, 0x0000, 0x100e,
-        0x8086, 0x3040, [0x10] = 0x0008, 0x2000, 0x7e14, 0x0048, 0x1000, 0x00d8, 0x0000, 0x2700,
-        0x6cc9, 0x3150, 0x0722, 0x040b, 0x0984, 0x0000, 0xc000, 0x0706,
-        [0x21] = 0x1008, [0x23] = 0x0f04, 0x7fff, 0x4d01,
-        [0x2f] = 0x0100, 0x4000, 0x121c, [0x38] = 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff,
+        [0x03] = 0x0000, [0x05] = 0xffff, [0x08] = 0x3000, 0x1000,          0x6403,          0x0000,
+        0x0000,          0x100e,          0x8086,          0x3040,          [0x10] = 0x0008, 0x2000,
+        0x7e14,          0x0048,          0x1000,          0x00d8,          0x0000,          0x2700,
+        0x6cc9,          0x3150,          0x0722,          0x040b,          0x0984,          0x0000,
+        0xc000,          0x0706,          [0x21] = 0x1008, [0x23] = 0x0f04, 0x7fff,          0x4d01,
+        [0x2f] = 0x0100, 0x4000,          0x121c,          [0x38] = 0xffff, 0xffff,          0xffff,
+        0xffff,          0xffff,          0xffff,
     };
     uint16_t sum = 0;
 
@@ -193,8 +217,9 @@ void e1000_write_eerd(struct e1000 *e, uint32_t value)
 
     if (!(value & EERD_START))
         return;
-    e1000_set(e, EERD, (value & 0xff00) | EERD_DONE |
-                           (word < EEPROM_WORDS ? (uint32_t)e->regs->eeprom[word] << 16 : 0));
+    e1000_set(e, EERD,
+              (value & 0xff00) | EERD_DONE |
+                  (word < EEPROM_WORDS ? (uint32_t)e->regs->eeprom[word] << 16 : 0));
 }
 
 /* One rising edge of the clock: a bit in, a bit out. A read is "1 10 A5..A0". */
@@ -234,8 +259,7 @@ void e1000_write_eecd(struct e1000 *e, uint32_t value)
         clock_edge(r, value & EECD_DI);
     }
     *e1000_reg(e, EECD) = (value & (EECD_SK | EECD_CS | EECD_DI | EECD_REQUEST)) | EECD_PRESENT |
-                          (value & EECD_REQUEST ? EECD_GRANT : 0) |
-                          (value & EECD_SK ? EECD_DO : 0);
+                          (value & EECD_REQUEST ? EECD_GRANT : 0) | (value & EECD_SK ? EECD_DO : 0);
 }
 
 uint32_t e1000_read_eecd(struct e1000 *e)

@@ -9,8 +9,24 @@
 #include "dm/base/bytes.h"
 
 enum special {
-    PLAIN, READ_CLEARS, CTRL_REG, STATUS_REG, EECD_REG, EERD_REG, MDIC_REG, ICR_REG,
-    ITR_REG, ICS_REG, IMS_REG, IMC_REG, RCTL_REG, RDT_REG, RING_REG, TCTL_REG, TDT_REG, TXCW_REG,
+    PLAIN,
+    READ_CLEARS,
+    CTRL_REG,
+    STATUS_REG,
+    EECD_REG,
+    EERD_REG,
+    MDIC_REG,
+    ICR_REG,
+    ITR_REG,
+    ICS_REG,
+    IMS_REG,
+    IMC_REG,
+    RCTL_REG,
+    RDT_REG,
+    RING_REG,
+    TCTL_REG,
+    TDT_REG,
+    TXCW_REG,
 };
 
 struct range {
@@ -51,8 +67,11 @@ static const struct range ranges[] = {
     { PBA, 1, PLAIN, 0xffff, 0x00100030 },
     { FCRTL, 1, PLAIN, ALL, 0 },
     { FCRTH, 1, PLAIN, 0xffff, 0 },
-    { RDFH, 1, PLAIN, 0x1fff, 0 }, { RDFT, 1, PLAIN, 0x1fff, 0 }, { RDFHS, 1, PLAIN, 0x1fff, 0 },
-    { RDFTS, 1, PLAIN, 0x1fff, 0 }, { RDFPC, 1, PLAIN, 0x1fff, 0 },
+    { RDFH, 1, PLAIN, 0x1fff, 0 },
+    { RDFT, 1, PLAIN, 0x1fff, 0 },
+    { RDFHS, 1, PLAIN, 0x1fff, 0 },
+    { RDFTS, 1, PLAIN, 0x1fff, 0 },
+    { RDFPC, 1, PLAIN, 0x1fff, 0 },
     { RDBAL, 1, RING_REG, 0xfffffff0, 0 },
     { RDBAH, 1, RING_REG, ALL, 0 },
     { RDLEN, 1, RING_REG, 0x000fff80, 0 },
@@ -63,8 +82,11 @@ static const struct range ranges[] = {
     { RADV, 1, PLAIN, 0xffff, 0 },
     { RSRPD, 1, PLAIN, 0xfff, 0 },
     { TXDMAC, 1, PLAIN, 1, 0 },
-    { TDFH, 1, PLAIN, 0x1fff, 0 }, { TDFT, 1, PLAIN, 0x1fff, 0 }, { TDFHS, 1, PLAIN, 0x1fff, 0 },
-    { TDFTS, 1, PLAIN, 0x1fff, 0 }, { TDFPC, 1, PLAIN, 0x1fff, 0 },
+    { TDFH, 1, PLAIN, 0x1fff, 0 },
+    { TDFT, 1, PLAIN, 0x1fff, 0 },
+    { TDFHS, 1, PLAIN, 0x1fff, 0 },
+    { TDFTS, 1, PLAIN, 0x1fff, 0 },
+    { TDFPC, 1, PLAIN, 0x1fff, 0 },
     { TDBAL, 1, RING_REG, 0xfffffff0, 0 },
     { TDBAH, 1, RING_REG, ALL, 0 },
     { TDLEN, 1, RING_REG, 0x000fff80, 0 },
@@ -265,13 +287,13 @@ static void write_reg(struct e1000 *e, uint32_t offset, uint32_t value)
     }
 }
 
-/* "Device Control Register", RST: all but PCI configuration, and what the EEPROM loads. */
+/* "Device Control Register", RST: all but PCI configuration, the PHY, and what the EEPROM loads. */
 static void software_reset(struct e1000 *e)
 {
     e1000_reset_regs(e);
-    e1000_phy_reset(e);
     timer_clear(&e->throttle);
     timer_clear(&e->delay);
+    timer_clear(&e->more);
     e->delayed = 0;
     e->tx_waiting = false;
     memset(e->regs->context, 0, sizeof(e->regs->context));
@@ -292,7 +314,11 @@ static void mmio_write(void *state, uint64_t offset, unsigned size, uint64_t val
 }
 
 const struct region_ops e1000_mmio_ops = {
-    .name = "e1000", .min_size = 4, .max_size = 4, .read = mmio_read, .write = mmio_write,
+    .name = "e1000",
+    .min_size = 4,
+    .max_size = 4,
+    .read = mmio_read,
+    .write = mmio_write,
 };
 
 /* "I/O-Mapped Internal Register": an address at 0, the register at 4. */
@@ -316,5 +342,9 @@ static void io_write(void *state, uint64_t offset, unsigned size, uint64_t value
 }
 
 const struct region_ops e1000_io_ops = {
-    .name = "e1000-io", .min_size = 4, .max_size = 4, .read = io_read, .write = io_write,
+    .name = "e1000-io",
+    .min_size = 4,
+    .max_size = 4,
+    .read = io_read,
+    .write = io_write,
 };

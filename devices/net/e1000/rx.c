@@ -13,7 +13,7 @@
 #define DESCRIPTOR 16u
 #define DELAY_UNIT 1024u
 #define FCS 4u
-#define LEAST 60u /* without FCS */
+#define LEAST 60u           /* without FCS */
 #define STANDARD_MOST 1518u /* without FCS, with a VLAN tag: LPE allows more */
 #define LONG_MOST 16380u
 
@@ -111,38 +111,26 @@ static bool wanted(struct e1000 *e, const uint8_t *f, size_t length)
 static void check_sums(struct e1000 *e, const uint8_t *f, size_t length, const struct offload *off,
                        uint8_t *status, uint8_t *errors)
 {
-    size_t ip = is_tagged(e, f, length) ? 18 : 14, header, total;
     uint32_t sum = e1000_get(e, RXCSUM);
-    uint8_t tail[4];
+    struct packet_verdict v;
 
     *status |= STATUS_IXSM;
-    if (!(sum & (RXCSUM_IPOFLD | RXCSUM_TUOFLD)) || length < ip + 20 ||
-        get_be16(f + ip - 2) != 0x0800 || f[ip] >> 4 != 4)
+    if (!(sum & (RXCSUM_IPOFLD | RXCSUM_TUOFLD)))
         return;
-    header = 4u * (f[ip] & 0x0f);
-    total = get_be16(f + ip + 2);
-    if (header < 20 || total < header || ip + total > length)
+    v = packet_judge(f, length, off);
+    if (!v.ipv4)
         return;
     *status &= (uint8_t)~STATUS_IXSM;
     if (sum & RXCSUM_IPOFLD) {
         *status |= STATUS_IPCS;
-        if (packet_fold(packet_sum(f + ip, header, 0)))
+        if (v.ip_bad)
             *errors |= ERROR_IPE;
     }
-    if (!(sum & RXCSUM_TUOFLD) || get_be16(f + ip + 6) & 0x3fff ||
-        (f[ip + 9] != 6 && f[ip + 9] != 17))
-        return; /* fragments and other protocols are the guest's to judge */
-    if (f[ip + 9] == 17 && (total < header + 8 || !get_be16(f + ip + header + 6)))
-        return; /* UDP without a checksum */
-    *status |= STATUS_TCPCS;
-    if (off->data_valid || off->needs_csum)
-        return; /* it comes from this host and was never on a wire */
-    tail[0] = 0;
-    tail[1] = f[ip + 9];
-    put_be16(tail + 2, (uint16_t)(total - header));
-    sum = packet_sum(f + ip + 12, 8, packet_sum(tail, sizeof(tail), 0));
-    if (packet_fold(packet_sum(f + ip + header, total - header, sum)))
-        *errors |= ERROR_TCPE;
+    if (sum & RXCSUM_TUOFLD && (v.tcp || v.udp)) {
+        *status |= STATUS_TCPCS;
+        if (v.l4_bad)
+            *errors |= ERROR_TCPE;
+    }
 }
 
 /* ---- Laying a frame into the ring ---- */
@@ -223,8 +211,7 @@ static bool listening(struct e1000 *e)
     return e1000_get(e, RCTL) & RCTL_EN && ring_size(e) && pci_bus_master(&e->fn);
 }
 
-static bool receive(struct e1000 *e, const uint8_t *frame, size_t length,
-                    const struct offload *off)
+static bool receive(struct e1000 *e, const uint8_t *frame, size_t length, const struct offload *off)
 {
     uint8_t padded[LEAST], status = 0, errors = 0, untagged[LONG_MOST];
     uint16_t special = 0;
@@ -252,9 +239,12 @@ static bool receive(struct e1000 *e, const uint8_t *frame, size_t length,
             e1000_cause(e, INT_RXO);
             return true;
         }
-        e1000_count(e, RNBC, 1);
+        if (!e->rx_held)
+            e1000_count(e, RNBC, 1);
+        e->rx_held = true;
         return false; /* the host keeps it, until the guest gives more */
     }
+    e->rx_held = false;
     check_sums(e, frame, length, off, &status, &errors);
     count_received(e, frame, length);
     if (!unicast_match(e, frame) && !is_broadcast(frame))

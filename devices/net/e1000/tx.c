@@ -40,8 +40,8 @@ struct packet {
     unsigned count; /* descriptors */
     bool bad;       /* longer than any packet can be: it is dropped */
     bool extended, segment;
-    uint8_t cmd;     /* of the last descriptor */
-    uint8_t popts;   /* of the first */
+    uint8_t cmd;      /* of the last descriptor */
+    uint8_t popts;    /* of the first */
     uint8_t css, cso; /* legacy */
     uint16_t special;
     bool report[DESCRIPTORS_A_PACKET]; /* wants its status written back */
@@ -63,9 +63,16 @@ static void take_context(struct e1000 *e, const uint8_t *d)
     struct e1000_context *c = &e->regs->context[length >> 24 & TUCMD_TSE ? 1 : 0];
 
     *c = (struct e1000_context){
-        .ipcss = d[0], .ipcso = d[1], .ipcse = get_le16(d + 2), .tucss = d[4], .tucso = d[5],
-        .tucse = get_le16(d + 6), .paylen = length & 0xfffff, .tucmd = d[11],
-        .hdrlen = d[13], .mss = get_le16(d + 14),
+        .ipcss = d[0],
+        .ipcso = d[1],
+        .ipcse = get_le16(d + 2),
+        .tucss = d[4],
+        .tucso = d[5],
+        .tucse = get_le16(d + 6),
+        .paylen = length & 0xfffff,
+        .tucmd = d[11],
+        .hdrlen = d[13],
+        .mss = get_le16(d + 14),
     };
 }
 
@@ -107,7 +114,8 @@ static bool take(struct e1000 *e, struct packet *p, const uint8_t *d)
     return cmd & CMD_EOP;
 }
 
-/* "Checksum Context": the ones' complement sum from `start` to `end` (0: to the packet's), at `at`. */
+/* "Checksum Context": the ones' complement sum from `start` to `end` (0: to the packet's), at `at`.
+ */
 static void insert_sum(uint8_t *frame, size_t length, unsigned start, unsigned at, unsigned end)
 {
     size_t stop = end ? MIN(end + 1u, length) : length;
@@ -158,8 +166,12 @@ static bool prepare_segments(struct e1000 *e, uint8_t *f, size_t length, struct 
         memcpy(f + tcp + 16, &pseudo, 2);
     }
     *off = (struct offload){
-        .needs_csum = true, .gso = v4 ? GSO_TCPV4 : GSO_TCPV6, .gso_size = c->mss,
-        .header_bytes = c->hdrlen, .csum_start = c->tucss, .csum_offset = 16,
+        .needs_csum = true,
+        .gso = v4 ? GSO_TCPV4 : GSO_TCPV6,
+        .gso_size = c->mss,
+        .header_bytes = c->hdrlen,
+        .csum_start = c->tucss,
+        .csum_offset = 16,
     };
     return true;
 }
@@ -183,7 +195,8 @@ static void apply_checksums(struct e1000 *e, const struct packet *p, uint8_t *f,
         return;
     }
     if (c->tucss < length && c->tucso + 2u <= length)
-        *off = (struct offload){ .needs_csum = true, .csum_start = c->tucss,
+        *off = (struct offload){ .needs_csum = true,
+                                 .csum_start = c->tucss,
                                  .csum_offset = (uint16_t)(c->tucso - c->tucss) };
 }
 
@@ -297,13 +310,9 @@ static bool take_packet(struct e1000 *e, struct packet *p, unsigned head, unsign
     return false;
 }
 
-static void transmit_later(void *arg)
+void e1000_on_more(void *arg)
 {
-    struct device *dev = arg;
-    struct e1000 *e = device_state(dev);
-
-    e->tx_posted = false;
-    e1000_transmit(e);
+    e1000_transmit(arg);
 }
 
 void e1000_transmit(struct e1000 *e)
@@ -325,9 +334,7 @@ void e1000_transmit(struct e1000 *e)
             break;
         }
         if (packets++ == PACKETS_A_PASS) { /* others have a turn */
-            if (!e->tx_posted)
-                loop_post(e->loop, transmit_later, e->fn.dev);
-            e->tx_posted = true;
+            timer_set_in(&e->more, 0);
             break;
         }
         if (!take_packet(e, &p, head, tail))
@@ -342,6 +349,5 @@ void e1000_transmit(struct e1000 *e)
     if (e1000_get(e, TDH) == e1000_get(e, TDT) && packets)
         causes |= INT_TXQE;
     if (causes)
-        e1000_cause_later(e, causes,
-                          delayed ? (e1000_get(e, TIDV) & 0xffff) * DELAY_UNIT : 0);
+        e1000_cause_later(e, causes, delayed ? (e1000_get(e, TIDV) & 0xffff) * DELAY_UNIT : 0);
 }

@@ -215,7 +215,9 @@ uint32_t rtl8139_tsad_all(struct rtl8139 *r);
 void rtl8139_dump_tally(struct rtl8139 *r);
 
 /* rx.c */
-bool rtl8139_receive(struct rtl8139 *r, const uint8_t *frame, size_t length);
+/* `off`: what the host says of the frame; NULL: nothing. */
+bool rtl8139_receive(struct rtl8139 *r, const uint8_t *frame, size_t length,
+                     const struct offload *off);
 bool rtl8139_rx_empty(struct rtl8139 *r);
 void rtl8139_rx_changed(struct rtl8139 *r); /* there may be room for a frame that is held */
 void rtl8139_on_retry(void *arg);

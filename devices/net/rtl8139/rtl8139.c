@@ -20,7 +20,7 @@ static bool on_receive(void *owner, const uint8_t *frame, size_t length, const s
 
     if (reg32(r, TCR) & TCR_LBK)
         return true;
-    return rtl8139_receive(r, frame, length);
+    return rtl8139_receive(r, frame, length, off);
 }
 
 static void on_writable(void *owner)

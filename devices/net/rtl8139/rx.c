@@ -149,13 +149,14 @@ static unsigned take_slots(struct rtl8139 *r, struct slot *slots, uint32_t bytes
     return n;
 }
 
-static uint32_t checksum_status(struct rtl8139 *r, const uint8_t *f, size_t length)
+static uint32_t checksum_status(struct rtl8139 *r, const uint8_t *f, size_t length,
+                                const struct offload *off)
 {
     struct packet_verdict v;
 
     if (!(reg16(r, CPCR) & CPCR_CHECKSUM))
         return 0;
-    v = packet_judge(f, length);
+    v = packet_judge(f, length, off);
     if (!v.ipv4)
         return 0;
     return (v.ip_bad ? DESC_IP_BAD : 0) | (v.tcp   ? DESC_TCP | (v.l4_bad ? DESC_TCP_BAD : 0)
@@ -178,11 +179,12 @@ static void fill_slot(struct rtl8139 *r, const struct slot *s, const uint8_t *f,
     pci_dma_write(&r->fn, s->at, word, sizeof(word));
 }
 
-static bool put_in_descriptors(struct rtl8139 *r, const uint8_t *f, size_t length, unsigned kind)
+static bool put_in_descriptors(struct rtl8139 *r, const uint8_t *f, size_t length, unsigned kind,
+                               const struct offload *off)
 {
     struct slot slots[RING_MOST];
     uint8_t untagged[MOST];
-    uint32_t status = checksum_status(r, f, length), opts2 = 0;
+    uint32_t status = checksum_status(r, f, length, off), opts2 = 0;
     size_t total, done = 0;
     unsigned count;
 
@@ -246,7 +248,8 @@ static void count(struct rtl8139_regs *g, unsigned kind)
     g->rx_multicast += kind == RX_MAR;
 }
 
-static bool receive(struct rtl8139 *r, const uint8_t *frame, size_t length)
+static bool receive(struct rtl8139 *r, const uint8_t *frame, size_t length,
+                    const struct offload *off)
 {
     uint8_t padded[LEAST] = { 0 };
     unsigned kind;
@@ -266,7 +269,7 @@ static bool receive(struct rtl8139 *r, const uint8_t *frame, size_t length)
         frame = padded;
         length = LEAST;
     }
-    room = reg16(r, CPCR) & CPCR_RXE ? put_in_descriptors(r, frame, length, kind)
+    room = reg16(r, CPCR) & CPCR_RXE ? put_in_descriptors(r, frame, length, kind, off)
                                      : put_in_ring(r, frame, length, kind);
     if (!room)
         return hold(r);
@@ -277,12 +280,13 @@ static bool receive(struct rtl8139 *r, const uint8_t *frame, size_t length)
     return true;
 }
 
-bool rtl8139_receive(struct rtl8139 *r, const uint8_t *frame, size_t length)
+bool rtl8139_receive(struct rtl8139 *r, const uint8_t *frame, size_t length,
+                     const struct offload *off)
 {
     bool taken;
 
     r->in_receive = true;
-    taken = receive(r, frame, length);
+    taken = receive(r, frame, length, off);
     r->in_receive = false;
     if (taken)
         r->rx_held = false; /* filtered or lost: it waits no longer */

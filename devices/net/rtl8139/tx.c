@@ -19,7 +19,7 @@ bool rtl8139_send(struct rtl8139 *r, size_t length, const struct offload *off)
     if (reg32(r, TCR) & TCR_LBK) {
         if (off && off->needs_csum && off->gso == GSO_NONE)
             packet_fill_checksum(r->buffer, length, off);
-        rtl8139_receive(r, r->buffer, length);
+        rtl8139_receive(r, r->buffer, length, NULL);
     } else if (r->port && netport_send(r->port, &iov, 1, off) == -EAGAIN) {
         r->tx_waiting = true;
         return false;
