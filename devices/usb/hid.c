@@ -110,13 +110,29 @@ static void on_wheel(void *owner, int dz, unsigned buttons)
     push(h, e, h->regs->kind == HID_MOUSE);
 }
 
+/* A press is taken only where there is room for its release too, so that no key stays down. */
+static bool take_key(struct hid_regs *r, uint8_t usage, bool down)
+{
+    uint8_t *byte = &r->held[usage / 8], bit = (uint8_t)(1 << (usage % 8));
+    unsigned held = 0;
+
+    if (down == !!(*byte & bit))
+        return false; /* a repeat; or the release of a press that was lost */
+    for (unsigned i = 0; i < sizeof(r->held); i++)
+        held += (unsigned)__builtin_popcount(r->held[i]);
+    if (down && r->key_count + held + 2 > HID_KEYS)
+        return false;
+    *byte ^= bit;
+    return true;
+}
+
 static void on_key(void *owner, unsigned key, bool down)
 {
     struct hid *h = owner;
     struct hid_regs *r = h->regs;
     uint8_t usage = hid_usage(key);
 
-    if (!usage || !r->configuration || r->key_count == HID_KEYS)
+    if (!usage || !r->configuration || r->key_count == HID_KEYS || !take_key(r, usage, down))
         return;
     r->keys[(r->key_head + r->key_count) % HID_KEYS][0] = usage;
     r->keys[(r->key_head + r->key_count) % HID_KEYS][1] = down;
@@ -223,7 +239,8 @@ static int interrupt_in(struct hid *h, uint8_t *data, size_t length)
         return USB_STALL;
     if (!hid_has_report(h))
         return USB_NAK;
-    n = MIN(make_report(h->regs, report), length);
+    n = make_report(h->regs, report); /* takes it off the queue: once, not inside MIN() */
+    n = MIN(n, length);
     memcpy(data, report, n);
     return (int)n;
 }
@@ -456,7 +473,8 @@ int hid_packet(struct hid *h, enum usb_pid pid, unsigned ep, uint8_t *data, size
 int hid_attach(struct hid *h, struct hid_regs *regs, enum hid_kind kind, struct input *input,
                void (*wake)(void *arg), void *arg, struct error *err)
 {
-    *h = (struct hid){ .regs = regs, .input = input, .wake = wake, .wake_arg = arg };
+    *h = (struct hid){ .regs = regs, .kind = kind, .input = input, .wake = wake,
+                       .wake_arg = arg };
     regs->kind = (uint8_t)kind;
     if (!input)
         return 0;
@@ -483,9 +501,11 @@ void hid_reset(struct hid *h)
         input_deactivate(h->source);
 }
 
-bool hid_regs_valid(const struct hid_regs *r)
+bool hid_regs_valid(const struct hid *h)
 {
-    return r->kind <= HID_KEYBOARD && r->event_head < HID_EVENTS && r->event_count <= HID_EVENTS &&
+    const struct hid_regs *r = h->regs;
+
+    return r->kind == h->kind && r->event_head < HID_EVENTS && r->event_count <= HID_EVENTS &&
            r->key_head < HID_KEYS && r->key_count <= HID_KEYS && r->length <= HID_CONTROL &&
            r->done <= r->length;
 }

@@ -40,10 +40,12 @@ struct hid_regs {
     struct hid_event events[HID_EVENTS];
     uint8_t keys[HID_KEYS][2]; /* usage, down */
     uint8_t report[8];         /* keyboard: as it was last sent */
+    uint8_t held[32];          /* keyboard: a bit for each usage whose press was taken */
 };
 
 struct hid {
     struct hid_regs *regs;
+    enum hid_kind kind; /* as plugged; HID_NONE: an empty port */
     struct input *input;
     struct input_device *source;
     /* Something changed that the host may fetch. */
@@ -60,7 +62,7 @@ int hid_attach(struct hid *hid, struct hid_regs *regs, enum hid_kind kind, struc
                void (*wake)(void *arg), void *arg, struct error *err);
 void hid_detach(struct hid *hid);
 void hid_reset(struct hid *hid); /* a bus reset: address 0, no configuration */
-bool hid_regs_valid(const struct hid_regs *regs);
+bool hid_regs_valid(const struct hid *hid); /* regs were loaded: of this device, and in range */
 void hid_loaded(struct hid *hid); /* regs were loaded: tell input who is active */
 
 /*

@@ -303,8 +303,8 @@ static int uhci_loaded(struct device *dev, struct error *err)
     struct uhci *u = device_state(dev);
 
     for (unsigned i = 0; i < UHCI_PORTS; i++) {
-        if (!hid_regs_valid(&u->regs->hid[i]))
-            return error_set(err, -EINVAL, "saved state of %s: USB device %u is out of range",
+        if (!hid_regs_valid(&u->hid[i]))
+            return error_set(err, -EINVAL, "saved state of %s: USB device %u is another, or out of range",
                              device_id(dev), i);
         hid_loaded(&u->hid[i]);
     }

@@ -15,7 +15,7 @@ struct uhci_regs {
     uint16_t portsc[UHCI_PORTS];
     uint8_t sofmod;
     uint8_t causes; /* why USBINT is set: CAUSE_* */
-    uint8_t reserved[2];
+    uint8_t reserved[6];
     uint64_t frame_due; /* clock_now() time at which the next frame starts, while running */
     struct hid_regs hid[UHCI_PORTS];
 };

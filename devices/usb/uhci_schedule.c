@@ -66,7 +66,7 @@ static void write_status(struct uhci *u, uint32_t at, uint32_t status)
 
 static enum outcome fail(struct uhci *u, struct td *td, uint32_t bits)
 {
-    td->status = (td->status & ~TD_STATUS) | bits | TD_STALLED;
+    td->status = (td->status & ~TD_STATUS) | TD_ACTLEN | bits | TD_STALLED; /* no bytes */
     u->regs->sts |= STS_ERROR;
     return FAILED;
 }
