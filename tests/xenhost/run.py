@@ -6,6 +6,7 @@ import glob
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -221,6 +222,8 @@ def out_dir(wanted):
         os.makedirs(wanted, exist_ok=True)
         return os.path.abspath(wanted)
     base = os.path.join(ROOT, "build", "xenhost")
+    for old in sorted(glob.glob(base + "/2*"))[:-20]:
+        shutil.rmtree(old, ignore_errors=True)
     path = os.path.join(base, time.strftime("%Y%m%d-%H%M%S-") + str(os.getpid()))
     os.makedirs(path)
     link = os.path.join(base, "latest")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 600
+# limit: 900
 # The xl.cfg most people write, on emulated devices only: default VGA (cirrus) and NIC (rtl8139), USB
 # tablet, three IDE disks beside the CD. Data goes both ways through each, then the ACPI button.
 import hardware

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 600
+# limit: 900
 # The other common set: standard VGA, e1000, 4 vCPUs, no tablet, so that the PS/2 mouse points. Ends
 # with a power-off by the guest.
 import hardware
