@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A real tap: frames out of it and into it, checksums and large sends left to the kernel. Needs
+ * root and /dev/net/tun; where they are missing each test says so and ends.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "dm/base/loop.h"
+#include "tests/unit/devices/net/nic_bench.h"
+
+struct bench {
+    struct loop *loop;
+    struct netport *port;
+    int packets; /* a raw socket on the other side */
+    char name[IFNAMSIZ];
+    unsigned frames;
+    bool refuses;
+    size_t length;
+    uint8_t frame[70000];
+    struct offload off;
+};
+
+static bool on_receive(void *owner, const uint8_t *frame, size_t length, const struct offload *off)
+{
+    struct bench *b = owner;
+
+    if (length < 14 || get_be16(frame + 12) != 0x88b5)
+        return true; /* the kernel's own, such as router solicitations */
+    if (b->refuses)
+        return false;
+    b->frames++;
+    b->length = length;
+    b->off = *off;
+    memcpy(b->frame, frame, MIN(length, sizeof(b->frame)));
+    return true;
+}
+
+static const struct netport_user user = { .receive = on_receive };
+
+static bool bring_up(const char *name, int *index)
+{
+    struct ifreq ifr = { .ifr_flags = 0 };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool fine;
+
+    snprintf(ifr.ifr_name, IFNAMSIZ, "%s", name);
+    fine = ioctl(fd, SIOCGIFFLAGS, &ifr) == 0;
+    ifr.ifr_flags |= IFF_UP | IFF_RUNNING;
+    fine = fine && ioctl(fd, SIOCSIFFLAGS, &ifr) == 0 && ioctl(fd, SIOCGIFINDEX, &ifr) == 0;
+    *index = ifr.ifr_ifindex;
+    close(fd);
+    return fine;
+}
+
+static bool has_interface(const char *name)
+{
+    return if_nametoindex(name) != 0;
+}
+
+static bool bench_open(struct bench *b)
+{
+    struct netport_config c = { .id = "net0", .kind = "tap", .fd = -1 };
+    struct error err = { "" };
+    struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+
+    memset(b, 0, sizeof(*b));
+    if (geteuid() || access("/dev/net/tun", R_OK | W_OK)) {
+        printf("skipped: a real tap needs root and /dev/net/tun\n");
+        return false;
+    }
+    snprintf(b->name, sizeof(b->name), "xdmt%d", getpid() % 100000);
+    c.ifname = b->name;
+    CHECK_EQ(loop_open(&b->loop, "test", &err), 0);
+    if (netport_open(&b->port, &c, &err) < 0) {
+        printf("skipped: %s\n", err.text);
+        loop_close(b->loop);
+        return false;
+    }
+    CHECK_EQ(netport_attach(b->port, b->loop, &user, b, &err), 0);
+    CHECK(bring_up(b->name, &at.sll_ifindex));
+    b->packets = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
+    CHECK(b->packets >= 0);
+    CHECK_EQ(bind(b->packets, (struct sockaddr *)&at, sizeof(at)), 0);
+    return true;
+}
+
+static void bench_close(struct bench *b)
+{
+    close(b->packets);
+    netport_detach(b->port);
+    netport_close(b->port);
+    loop_close(b->loop);
+    CHECK(!has_interface(b->name)); /* ours, and gone with us */
+}
+
+static void turn(struct bench *b)
+{
+    for (int i = 0; i < 200 && !b->frames; i++) {
+        loop_step(b->loop);
+        usleep(500);
+    }
+}
+
+/* The next frame of our own kind that the kernel saw; 0: none came. */
+static size_t caught(struct bench *b, uint8_t *f, size_t room, uint16_t type)
+{
+    for (int i = 0; i < 400; i++) {
+        ssize_t n = recv(b->packets, f, room, 0);
+
+        if (n >= 14 && get_be16(f + 12) == type)
+            return (size_t)n;
+        if (n < 0)
+            usleep(500);
+    }
+    return 0;
+}
+
+TEST(the_tap_is_there_under_its_name_and_a_second_one_is_refused)
+{
+    static struct bench b;
+    struct netport_config c = { .id = "net1", .kind = "tap", .fd = -1 };
+    struct netport *second;
+    struct error err = { "" };
+
+    if (!bench_open(&b))
+        return;
+    CHECK(has_interface(b.name));
+    c.ifname = b.name;
+    CHECK_EQ(netport_open(&second, &c, &err), -EBUSY);
+    CHECK_SAYS(err, "in use");
+    c.ifname = "a-name-that-is-too-long";
+    CHECK_EQ(netport_open(&second, &c, &err), -EINVAL);
+    CHECK_SAYS(err, "longer");
+    bench_close(&b);
+}
+
+TEST(frames_go_out_and_come_in)
+{
+    static struct bench b;
+    uint8_t f[1514], got[2000];
+
+    if (!bench_open(&b))
+        return;
+    for (unsigned i = 0; i < 20; i++) {
+        size_t length = 60 + 70 * i;
+        struct iovec iov[2] = { { f, 20 }, { f + 20, length - 20 } };
+
+        make_frame(f, "\xff\xff\xff\xff\xff\xff", length, i);
+        CHECK_EQ(netport_send(b.port, iov, 2, NULL), 0);
+        CHECK_EQ(caught(&b, got, sizeof(got), 0x88b5), length);
+        CHECK_MEM(got, f, length);
+        b.frames = 0;
+        CHECK_EQ(send(b.packets, f, length, 0), (ssize_t)length);
+        turn(&b);
+        CHECK_EQ(b.frames, 1);
+        CHECK_EQ(b.length, length);
+        CHECK_MEM(b.frame, f, length);
+    }
+    CHECK_EQ(netport_get_stats(b.port).tx_frames, 20);
+    bench_close(&b);
+}
+
+TEST(a_user_without_room_stops_the_tap_until_it_accepts)
+{
+    static struct bench b;
+    uint8_t f[100];
+
+    if (!bench_open(&b))
+        return;
+    b.refuses = true;
+    for (unsigned i = 0; i < 5; i++) {
+        make_frame(f, "\xff\xff\xff\xff\xff\xff", 100, i);
+        CHECK_EQ(send(b.packets, f, 100, 0), 100);
+    }
+    turn(&b);
+    CHECK_EQ(b.frames, 0);
+    CHECK_EQ(netport_get_stats(b.port).rx_paused, 1);
+    b.refuses = false;
+    netport_accept(b.port);
+    CHECK_EQ(b.frames, 1); /* the one it kept; the rest is read when the loop turns */
+    for (int i = 0; i < 50 && b.frames < 5; i++) {
+        loop_step(b.loop);
+        usleep(500);
+    }
+    CHECK_EQ(b.frames, 5);
+    CHECK_MEM(b.frame, f, 100);
+    bench_close(&b);
+}
+
+TEST(the_kernel_is_left_a_checksum_or_a_large_send_only_as_it_likes)
+{
+    static struct bench b;
+    static uint8_t f[66000], got[66000];
+    size_t length;
+    struct iovec iov;
+    struct offload off = { .needs_csum = true, .csum_start = 34, .csum_offset = 16 };
+
+    if (!bench_open(&b))
+        return;
+    CHECK(netport_offload_tx(b.port));
+    length = make_ipv4(f, 6, 1000, 1);
+    memset(f, 0xff, 6);
+    put_be16(f + 24, (uint16_t)~words_sum(f + 14, 20, 0));
+    put_be16(f + 50, (uint16_t)words_sum(f + 26, 8, 6 + 1020));
+    iov = (struct iovec){ f, length };
+    CHECK_EQ(netport_send(b.port, &iov, 1, &off), 0);
+    CHECK_EQ(caught(&b, got, sizeof(got), 0x0800), length);
+    length = make_ipv4(f, 6, 60000, 1);
+    memset(f, 0xff, 6);
+    put_be16(f + 24, (uint16_t)~words_sum(f + 14, 20, 0));
+    put_be16(f + 50, (uint16_t)words_sum(f + 26, 8, 6 + 60020));
+    off.gso = GSO_TCPV4;
+    off.gso_size = 1448;
+    off.header_bytes = 54;
+    iov.iov_len = length;
+    CHECK_EQ(netport_send(b.port, &iov, 1, &off), 0);
+    CHECK_EQ(caught(&b, got, sizeof(got), 0x0800), length); /* whole: it would be cut later */
+    off.header_bytes = 65535;
+    off.csum_start = 65000;
+    CHECK_EQ(netport_send(b.port, &iov, 1, &off), 0); /* nonsense is dropped, not an error */
+    CHECK_EQ(netport_get_stats(b.port).tx_dropped, 1);
+    bench_close(&b);
+}
+
+TEST(after_hanging_up_the_tap_is_gone_and_nothing_breaks)
+{
+    static struct bench b;
+    uint8_t f[100];
+    struct iovec iov = { f, 100 };
+
+    if (!bench_open(&b))
+        return;
+    netport_hang_up(b.port);
+    CHECK(!has_interface(b.name));
+    make_frame(f, NIC_MAC, 100, 0);
+    CHECK_EQ(netport_send(b.port, &iov, 1, NULL), 0);
+    netport_accept(b.port);
+    loop_step(b.loop);
+    bench_close(&b);
+}
+
+TEST(a_descriptor_that_is_no_tap_is_refused)
+{
+    struct netport_config c = { .id = "net0", .kind = "tap" };
+    struct netport *port;
+    struct error err = { "" };
+
+    c.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    CHECK(netport_open(&port, &c, &err) < 0);
+    CHECK_SAYS(err, "not a tap");
+}

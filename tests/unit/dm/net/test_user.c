@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* User networking through libslirp: its DHCP server answers, and its gateway answers a ping. */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "dm/base/loop.h"
+#include "tests/unit/devices/net/nic_bench.h"
+
+struct bench {
+    struct loop *loop;
+    struct netport *port;
+    uint8_t frame[2048];
+    size_t length;
+    uint16_t type;    /* what we wait for: an Ethernet type */
+    uint8_t protocol; /* and, in IPv4, a protocol */
+};
+
+static bool on_receive(void *owner, const uint8_t *f, size_t length, const struct offload *off)
+{
+    struct bench *b = owner;
+
+    if (b->length || length > sizeof(b->frame) || get_be16(f + 12) != b->type ||
+        (b->type == 0x0800 && f[23] != b->protocol))
+        return true;
+    memcpy(b->frame, f, length);
+    b->length = length;
+    return true;
+}
+
+static const struct netport_user user = { .receive = on_receive };
+
+static bool bench_open(struct bench *b)
+{
+    struct netport_config c = { .id = "net0", .kind = "user", .fd = -1, .hostname = "guest" };
+    struct error err = { "" };
+    void *library = dlopen("libslirp.so.0", RTLD_NOW);
+
+    memset(b, 0, sizeof(*b));
+    if (!library) {
+        printf("skipped: libslirp is not installed (Debian package libslirp0)\n");
+        return false;
+    }
+    dlclose(library);
+    CHECK_EQ(loop_open(&b->loop, "test", &err), 0);
+    CHECK_EQ(netport_open(&b->port, &c, &err), 0);
+    CHECK_EQ(netport_attach(b->port, b->loop, &user, b, &err), 0);
+    return true;
+}
+
+static void bench_close(struct bench *b)
+{
+    netport_detach(b->port);
+    netport_close(b->port);
+    loop_close(b->loop);
+}
+
+static bool answer(struct bench *b, uint8_t *f, size_t length, uint16_t type, uint8_t protocol)
+{
+    struct iovec iov = { f, length };
+
+    b->length = 0;
+    b->type = type;
+    b->protocol = protocol;
+    CHECK_EQ(netport_send(b->port, &iov, 1, NULL), 0);
+    for (int i = 0; i < 400 && !b->length; i++) {
+        loop_step(b->loop);
+        usleep(500);
+    }
+    return b->length != 0;
+}
+
+/* A BOOTP request with DHCP's options: the message's type, and for a request the address. */
+static size_t make_dhcp(uint8_t *f, uint8_t message)
+{
+    size_t length = make_ipv4(f, 17, 300, 0);
+    uint8_t *p = f + 42;
+
+    memset(f, 0xff, 6);
+    memcpy(f + 6, NIC_MAC, 6);
+    memset(f + 26, 0, 4);
+    memset(f + 30, 0xff, 4);
+    put_be16(f + 34, 68);
+    put_be16(f + 36, 67);
+    memset(p, 0, 300);
+    p[0] = 1; /* request, Ethernet, six bytes */
+    p[1] = 1;
+    p[2] = 6;
+    put_be32(p + 4, 0xfeedbeef);
+    put_be16(p + 10, 0x8000);
+    memcpy(p + 28, NIC_MAC, 6);
+    put_be32(p + 236, 0x63825363);
+    memcpy(p + 240, (uint8_t[]){ 53, 1, message }, 3);
+    if (message == 3)
+        memcpy(p + 243, "\x32\x04\x0a\x00\x02\x0f\xff", 7);
+    else
+        p[243] = 0xff;
+    sum_ipv4(f);
+    return length;
+}
+
+TEST(dhcp_offers_an_address_and_grants_it)
+{
+    static struct bench b;
+    uint8_t f[600];
+
+    if (!bench_open(&b))
+        return;
+    for (uint8_t message = 1; message <= 3; message += 2) {
+        CHECK(answer(&b, f, make_dhcp(f, message), 0x0800, 17));
+        CHECK(ip_sum_good(b.frame, 14) && l4_sum_good(b.frame, 14));
+        CHECK_EQ(get_be16(b.frame + 34), 67);
+        CHECK_EQ(get_be32(b.frame + 42 + 4), 0xfeedbeef);
+        CHECK_EQ(get_be32(b.frame + 42 + 16), 0x0a00020f); /* yours */
+        CHECK_EQ(b.frame[42 + 242], message == 1 ? 2 : 5); /* an offer, an acknowledgement */
+    }
+    bench_close(&b);
+}
+
+TEST(the_gateway_answers_arp_and_a_ping)
+{
+    static struct bench b;
+    uint8_t f[100] = { 0 }, gateway[6];
+
+    if (!bench_open(&b))
+        return;
+    memset(f, 0xff, 6);
+    memcpy(f + 6, NIC_MAC, 6);
+    memcpy(f + 12, "\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01", 10);
+    memcpy(f + 22, NIC_MAC, 6);
+    memcpy(f + 28, "\x0a\x00\x02\x0f", 4);
+    memcpy(f + 38, "\x0a\x00\x02\x02", 4);
+    CHECK(answer(&b, f, 60, 0x0806, 0));
+    CHECK_EQ(get_be16(b.frame + 20), 2);
+    memcpy(gateway, b.frame + 22, 6);
+    make_ipv4(f, 17, 8, 0);
+    memcpy(f, gateway, 6);
+    memcpy(f + 6, NIC_MAC, 6);
+    f[23] = 1;
+    put_be32(f + 26, 0x0a00020f);
+    put_be32(f + 30, 0x0a000202);
+    put_be16(f + 24, (uint16_t)~words_sum(f + 14, 20, 0));
+    memset(f + 34, 0, 8);
+    f[34] = 8; /* echo request */
+    put_be32(f + 38, 0x12340001);
+    put_be16(f + 36, (uint16_t)~words_sum(f + 34, 16, 0));
+    CHECK(answer(&b, f, 50, 0x0800, 1));
+    CHECK_EQ(b.frame[34], 0);
+    CHECK_EQ(get_be32(b.frame + 38), 0x12340001);
+    bench_close(&b);
+}
+
+TEST(hung_up_it_takes_frames_and_drops_them)
+{
+    static struct bench b;
+    uint8_t f[600];
+    struct iovec iov = { f, 0 };
+
+    if (!bench_open(&b))
+        return;
+    netport_hang_up(b.port);
+    iov.iov_len = make_dhcp(f, 1);
+    CHECK_EQ(netport_send(b.port, &iov, 1, NULL), 0);
+    loop_step(b.loop);
+    bench_close(&b);
+}
+
+TEST(random_frames_do_not_break_it)
+{
+    static struct bench b;
+    uint32_t x = 5;
+
+    if (!bench_open(&b))
+        return;
+    for (unsigned i = 0; i < 3000; i++) {
+        uint8_t f[700];
+        struct iovec iov = { f, 14 + nic_random(&x) % 600 };
+
+        if (i & 1)
+            make_dhcp(f, (uint8_t)nic_random(&x));
+        else
+            make_ipv4(f, i & 2 ? 6 : 17, 600, i);
+        for (unsigned k = 0; k < 3; k++)
+            f[nic_random(&x) % 80] = (uint8_t)nic_random(&x);
+        memset(f + 30, 0, 4); /* nothing leaves this machine */
+        netport_send(b.port, &iov, 1, NULL);
+        if (i % 64 == 0)
+            loop_step(b.loop);
+    }
+    bench_close(&b);
+}
