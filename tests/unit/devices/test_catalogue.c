@@ -322,13 +322,13 @@ TEST(random_accesses_never_crash)
     const struct device_class *cls;
 
     FOR_EVERY_CLASS(cls) {
-        for (uint32_t seed = 1; seed <= 4; seed++) {
+        for (uint32_t seed = 1; seed <= 8; seed++) {
             struct bench b;
 
             attach(&b, cls);
             fill_ram(&b, seed * 13);
             enable(&b);
-            play(&b, seed * 12345, 6000);
+            play(&b, seed * 12345, 20000);
             detach(&b);
         }
     }
@@ -409,7 +409,7 @@ TEST(registers_of_random_bytes_are_refused_or_survived)
 
         if (!cls->regs_size)
             continue;
-        for (uint32_t seed = 1; seed <= 60; seed++) {
+        for (uint32_t seed = 1; seed <= 200; seed++) {
             struct error err = { "" };
             uint8_t *good = malloc(cls->regs_size);
             uint32_t x = seed * 2654435761u;
@@ -421,7 +421,7 @@ TEST(registers_of_random_bytes_are_refused_or_survived)
             corrupt(&b, good, &x, seed % 4 == 0);
             if (device_check_regs(b.dev, &err) == 0) {
                 taken++;
-                play(&b, seed, 300);
+                play(&b, seed, 1000);
             } else {
                 CHECK(*err.text != 0);
             }
