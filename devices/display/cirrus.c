@@ -107,6 +107,13 @@ static int cirrus_loaded(struct device *dev, struct error *err)
     return rc;
 }
 
+static void cirrus_log_dirty(struct device *dev, bool on)
+{
+    struct cirrus *c = device_state(dev);
+
+    vram_log_dirty(c->vram, on);
+}
+
 static const struct device_option cirrus_options[] = {
     { "addr", OPTION_TEXT, "03.0" },
     { "vgamem_mb", OPTION_NUMBER, "8" },
@@ -133,5 +140,5 @@ const struct device_class cirrus_vga_class = {
     .state_size = sizeof(struct cirrus), .regs_size = sizeof(struct cirrus_regs),
     .options = cirrus_options, .saved = cirrus_saved, .version = 1,
     .attach = cirrus_attach, .detach = cirrus_detach, .reset = cirrus_reset,
-    .loaded = cirrus_loaded,
+    .loaded = cirrus_loaded, .log_dirty = cirrus_log_dirty,
 };

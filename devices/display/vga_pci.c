@@ -267,6 +267,13 @@ static int std_loaded(struct device *dev, struct error *err)
     return rc;
 }
 
+static void std_log_dirty(struct device *dev, bool on)
+{
+    struct std *s = device_state(dev);
+
+    vram_log_dirty(s->vram, on);
+}
+
 static const struct device_option std_options[] = {
     { "addr", OPTION_TEXT, "03.0" },
     { "vgamem_mb", OPTION_NUMBER, "16" },
@@ -287,4 +294,5 @@ const struct device_class vga_class = {
     .state_size = sizeof(struct std), .regs_size = sizeof(struct std_regs),
     .options = std_options, .saved = std_saved, .version = 1,
     .attach = std_attach, .detach = std_detach, .reset = std_reset, .loaded = std_loaded,
+    .log_dirty = std_log_dirty,
 };

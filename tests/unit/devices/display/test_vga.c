@@ -4,6 +4,7 @@
 #include "dm/base/bytes.h"
 #include "dm/base/clock.h"
 #include "dm/base/loop.h"
+#include "dm/memory/local.h"
 
 #define BLACK 0x000000u
 #define BLUE 0x0000aau
@@ -684,5 +685,24 @@ TEST(nobody_looks_so_nothing_is_done)
     pc_mmio_write(&b.pc, 0xa0000, 1, 9);
     bench_look(&b); /* and all is there when somebody looks again */
     CHECK_EQ(bench_pixel(&b, 0, 0), shade(9));
+    bench_close(&b);
+}
+
+TEST(our_writes_to_video_memory_are_reported_while_log_dirty_is_on)
+{
+    struct bench b;
+    uint64_t gfn, before;
+
+    text_screen(&b);
+    before = local_modified_pages(b.pc.backing, &gfn);
+    put_cell(&b, 0, 0, 'A', 0x07);
+    CHECK_EQ(local_modified_pages(b.pc.backing, &gfn), before); /* off: nobody is told */
+    vga_class.log_dirty(b.pc.devices[0], true);
+    put_cell(&b, 0, 0, 'x', 0x07);
+    CHECK(local_modified_pages(b.pc.backing, &gfn) > before);
+    vga_class.log_dirty(b.pc.devices[0], false);
+    before = local_modified_pages(b.pc.backing, &gfn);
+    put_cell(&b, 0, 0, 'A', 0x07);
+    CHECK_EQ(local_modified_pages(b.pc.backing, &gfn), before);
     bench_close(&b);
 }
