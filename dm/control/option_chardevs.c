@@ -61,6 +61,8 @@ int option_chardev(struct machine_config *c, const char *option, const char *tex
         return rc;
     if (words_get(&w, "nowait"))
         k->wait = false;
+    if (k->path && !*k->path)
+        k->path = NULL;
     if (!strcmp(k->kind, "socket") && !k->path && !k->port && k->fd < 0)
         return error_set(err, -EINVAL, "%s socket,id=%s: path=, port= or fd= is missing", option,
                          k->id);

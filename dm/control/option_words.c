@@ -121,7 +121,7 @@ int words_number(const char *option, const char *text, uint64_t most, uint64_t *
 
     errno = 0;
     *value = strtoull(text, &end, 0);
-    if (!*text || *text == '-' || *end || errno || *value > most)
+    if (*text < '0' || *text > '9' || *end || errno || *value > most)
         return error_set(err, -EINVAL, "%s: %s is not a number from 0 to %llu", option, text,
                          (unsigned long long)most);
     return 0;
