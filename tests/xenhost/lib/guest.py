@@ -170,9 +170,11 @@ class Guest:
         """Runs a command in the guest's shell; its output, or (status, output) with ok=False."""
         self.count += 1
         tag = "XDM%d" % self.count
-        # the doubled quotes keep the echo of the command from looking like its answer
-        self.serial.send("{ %s\n} </dev/null 2>&1; echo \"\n\"@%s:$?@\n" % (command, '""'.join(tag)))
-        match = self.expect(r"(?s)^(.*?)\n@%s:(\d+)@\n" % tag, timeout, "the end of '%s'" % command[:60])
+        # the doubled quotes keep an echo of the command from looking like its answer; what comes before
+        # the first mark is not this command's
+        self.serial.send("{ echo @%s:; %s\n} </dev/null 2>&1; echo \"\n\"@%s:$?@\n" %
+                         ('""'.join(tag), command, '""'.join(tag)))
+        match = self.expect(r"(?s)@%s:\n(.*?)\n@%s:(\d+)@\n" % (tag, tag), timeout, "the end of '%s'" % command[:60])
         status, output = int(match.group(2)), match.group(1).strip("\n")
         note("guest$ %s (%d)\n%s" % (command, status, output))
         if not ok:

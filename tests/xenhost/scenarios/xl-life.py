@@ -17,6 +17,7 @@ from scenario import OURS, WORK, Failure, check, check_equal, main, note, run, s
 
 def console(guest, line, answer, timeout=30):
     """`xl console` on a terminal: types a line and waits for the answer."""
+    guest.serial.close()                # two readers would each get a part
     parent, child = pty.openpty()
     process = subprocess.Popen(["xl", "console", guest.name], stdin=child, stdout=child, stderr=child,
                                start_new_session=True)
@@ -35,6 +36,7 @@ def console(guest, line, answer, timeout=30):
         process.kill()
         process.wait()
         os.close(parent)
+    guest.open_serial()
 
 
 def state(guest):
