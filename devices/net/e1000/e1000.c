@@ -110,7 +110,6 @@ static void e1000_reset(struct device *dev)
     uint8_t mac[6];
 
     stop_timers(e);
-    e->delayed = 0;
     e->last_irq = 0;
     e->tx_waiting = e->rx_held = false;
     memset(r, 0, sizeof(*r));
@@ -139,6 +138,8 @@ static int e1000_loaded(struct device *dev, struct error *err)
                          device_id(dev));
     if (r->link_wait)
         timer_set_in(&e->link, 0);
+    if (r->delayed)
+        timer_set_in(&e->delay, 0);
     timer_set_in(&e->more, 0); /* packets between TDH and TDT */
     e1000_link_changed(e);
     e1000_update_irq(e);
@@ -167,6 +168,7 @@ static const struct saved_field e1000_saved[] = {
     SAVED_ARRAY(struct e1000_regs, phy),
     SAVED_ARRAY(struct e1000_regs, eeprom),
     SAVED(struct e1000_regs, ioaddr),
+    SAVED(struct e1000_regs, delayed),
     SAVED(struct e1000_regs, serial_in),
     SAVED(struct e1000_regs, serial_out),
     SAVED(struct e1000_regs, serial_bits),

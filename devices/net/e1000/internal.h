@@ -173,6 +173,7 @@ struct e1000_regs {
     uint16_t phy[PHY_REGS];
     uint16_t eeprom[EEPROM_WORDS];
     uint32_t ioaddr;
+    uint32_t delayed; /* causes that wait for TIDV or RDTR */
     /* the EEPROM's serial line */
     uint16_t serial_in, serial_out;
     uint8_t serial_bits, serial_out_bits, serial_reading, link_wait;
@@ -185,10 +186,10 @@ struct e1000 {
     struct netport *port;
     struct loop *loop;
     struct timer throttle; /* ITR: the next interrupt may go out */
-    struct timer delay;    /* TIDV, RDTR: causes that wait */
+    struct timer delay;    /* TIDV, RDTR: regs->delayed is due */
     struct timer link;     /* auto-negotiation */
     struct timer more;     /* the rest of a ring, when others have had a turn */
-    uint32_t delayed;      /* causes waiting for `delay` */
+    uint64_t delay_due;
     uint64_t last_irq;
     bool tx_waiting; /* the host had no room: go on when it is writable */
     bool rx_held;    /* the host keeps a frame for which there was no room */

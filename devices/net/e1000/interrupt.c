@@ -45,21 +45,26 @@ void e1000_cause(struct e1000 *e, uint32_t causes)
 void e1000_on_delay(void *arg)
 {
     struct e1000 *e = arg;
-    uint32_t causes = e->delayed;
+    uint32_t causes = e->regs->delayed;
 
-    e->delayed = 0;
+    e->regs->delayed = 0;
     e1000_cause(e, causes);
 }
 
 void e1000_cause_later(struct e1000 *e, uint32_t causes, uint32_t ns)
 {
+    uint64_t due;
+
     if (!ns) {
         e1000_cause(e, causes);
         return;
     }
-    e->delayed |= causes;
-    if (!timer_is_set(&e->delay))
-        timer_set_in(&e->delay, ns);
+    due = clock_now() + ns;
+    e->regs->delayed |= causes;
+    if (timer_is_set(&e->delay) && e->delay_due <= due)
+        return;
+    e->delay_due = due;
+    timer_set(&e->delay, due);
 }
 
 uint32_t e1000_read_icr(struct e1000 *e)

@@ -294,7 +294,7 @@ static void software_reset(struct e1000 *e)
     timer_clear(&e->throttle);
     timer_clear(&e->delay);
     timer_clear(&e->more);
-    e->delayed = 0;
+    e->regs->delayed = 0;
     e->tx_waiting = false;
     memset(e->regs->context, 0, sizeof(e->regs->context));
     e1000_set(e, RA, e->regs->eeprom[0] | (uint32_t)e->regs->eeprom[1] << 16);

@@ -15,7 +15,8 @@
 #define DESCRIPTOR 16u
 #define DESCRIPTORS_A_PACKET 256
 #define PACKETS_A_PASS 256
-#define DELAY_UNIT 1024u /* ns: TIDV counts 1.024 us */
+#define FRAME_MOST 16288u /* unless it is cut */
+#define DELAY_UNIT 1024u  /* ns: TIDV counts 1.024 us */
 
 #define CMD_EOP 0x01
 #define CMD_IFCS 0x02
@@ -190,8 +191,10 @@ static void apply_checksums(struct e1000 *e, const struct packet *p, uint8_t *f,
         zero_and_sum(f, length, c->ipcss, c->ipcso, c->ipcse);
     if (!(p->popts & POPTS_TXSM))
         return;
-    if (c->tucse || c->tucso < c->tucss || netport_offload_tx(e->port) == false) {
+    if (c->tucse || c->tucso < c->tucss || !e->port || !netport_offload_tx(e->port)) {
         insert_sum(f, length, c->tucss, c->tucso, c->tucse);
+        if (c->tucso + 2u <= length && !get_be16(f + c->tucso))
+            put_be16(f + c->tucso, 0xffff); /* to UDP zero would say that there is none */
         return;
     }
     if (c->tucss < length && c->tucso + 2u <= length)
@@ -212,21 +215,29 @@ static size_t insert_tag(struct e1000 *e, const struct packet *p, uint8_t *f, si
     return 4;
 }
 
-static void count_sent(struct e1000 *e, const uint8_t *f, size_t length)
+/* As the wire sees it: padded, with FCS, cut. */
+static void count_sent(struct e1000 *e, const uint8_t *f, size_t length, const struct offload *off)
 {
     static const uint16_t bins[] = { 64, 127, 255, 511, 1023 };
-    unsigned bin = 0;
-    uint32_t bytes = (uint32_t)MAX(length, 60) + 4; /* padded, with FCS */
+    unsigned bin = 0, frames = 1;
+    uint32_t bytes = (uint32_t)MAX(length, 60) + 4, longest = bytes;
 
-    while (bin < ARRAY_SIZE(bins) && bytes > bins[bin])
+    if (off->gso != GSO_NONE) {
+        frames = (unsigned)DIV_ROUND_UP(length - off->header_bytes, off->gso_size);
+        bytes += (frames - 1) * (off->header_bytes + 4u);
+        longest = MIN(longest, off->header_bytes + off->gso_size + 4u);
+        e1000_count(e, TSCTC, 1);
+    }
+
+    while (bin < ARRAY_SIZE(bins) && longest > bins[bin])
         bin++;
-    e1000_count(e, PTC64 + 4 * bin, 1);
-    e1000_count(e, TPT, 1);
-    e1000_count(e, GPTC, 1);
+    e1000_count(e, PTC64 + 4 * bin, frames);
+    e1000_count(e, TPT, frames);
+    e1000_count(e, GPTC, frames);
     e1000_count64(e, TOTL, bytes);
     e1000_count64(e, GOTCL, bytes);
     if (length >= 6 && f[0] & 1)
-        e1000_count(e, !memcmp(f, "\xff\xff\xff\xff\xff\xff", 6) ? BPTC : MPTC, 1);
+        e1000_count(e, !memcmp(f, "\xff\xff\xff\xff\xff\xff", 6) ? BPTC : MPTC, frames);
 }
 
 /* Sends the gathered packet. False: the host has no room; try again when it has. */
@@ -237,7 +248,7 @@ static bool send_packet(struct e1000 *e, const struct packet *p)
     uint8_t *f = e->buffer;
     struct iovec iov;
 
-    if (p->bad || length < 14) {
+    if (p->bad || length < 14 || (!p->segment && length > FRAME_MOST)) {
         if (length || p->bad)
             log_guest("%s: a packet of %zu bytes is not one", device_id(e->fn.dev), length);
         return true;
@@ -248,7 +259,6 @@ static bool send_packet(struct e1000 *e, const struct packet *p)
                       device_id(e->fn.dev));
             return true;
         }
-        e1000_count(e, TSCTC, 1);
     } else {
         apply_checksums(e, p, f, length, &off);
     }
@@ -267,7 +277,7 @@ static bool send_packet(struct e1000 *e, const struct packet *p)
         if (netport_send(e->port, &iov, 1, off.needs_csum ? &off : NULL) == -EAGAIN)
             return false;
     }
-    count_sent(e, f, length);
+    count_sent(e, f, length, &off);
     return true;
 }
 
@@ -321,7 +331,7 @@ void e1000_transmit(struct e1000 *e)
     uint32_t causes = 0;
     bool delayed = true;
 
-    if (!(e1000_get(e, TCTL) & TCTL_EN) || !pci_bus_master(&e->fn) || e->in_receive || !e->port)
+    if (!(e1000_get(e, TCTL) & TCTL_EN) || !pci_bus_master(&e->fn) || e->in_receive)
         return;
     e->tx_waiting = false;
     while (e1000_get(e, TDH) != e1000_get(e, TDT)) {

@@ -442,6 +442,22 @@ TEST(detached_with_work_left_it_is_quiet)
     nic_close(&n);
 }
 
+TEST(a_card_without_a_cable_works_all_the_same)
+{
+    struct nic n;
+    uint8_t f[100];
+
+    pc_open(&n.pc);
+    n.dev = pc_plug(&n.pc, &e1000_class, "addr=04.0,mac=52:54:00:12:34:56");
+    nic_decode(&n);
+    CHECK_EQ(rd(&n, STATUS) & 2, 0);
+    start_tx(&n);
+    make_frame(f, NIC_MAC, 100, 0);
+    send_legacy(&n, f, 100, 0);
+    CHECK_EQ(tx_status(&n, 0), 1);
+    pc_close(&n.pc);
+}
+
 TEST(unplugged_it_is_gone_and_its_port_hangs_up)
 {
     struct nic n;

@@ -192,6 +192,8 @@ TEST(tcp_is_segmented_right_to_the_byte)
         send_extended(&n, &c, f, length, 7, IXSM | TXSM, TSE);
         check_segments(&n, f, length, sizes[i], 0);
         CHECK_EQ(rd(&n, TSCTC), 1);
+        CHECK_EQ(rd(&n, GPTC), DIV_ROUND_UP(payload, sizes[i]));
+        CHECK_EQ(rd(&n, GOTCL), length + 4 + (DIV_ROUND_UP(payload, sizes[i]) - 1) * 58);
         nic_close(&n);
         free(f);
     }
@@ -400,6 +402,62 @@ TEST(an_interrupt_may_be_delayed)
     rd(&n, ICR);
     send_legacy(&n, f, 100, 0);
     CHECK(nic_irq(&n));
+    nic_close(&n);
+}
+
+TEST(a_short_delay_is_not_kept_waiting_by_a_long_one)
+{
+    struct nic n;
+    uint8_t f[100];
+
+    nic_open(&n, &e1000_class, false);
+    start_tx(&n);
+    start_rx(&n, 0);
+    wr(&n, TIDV, 0xffff);
+    wr(&n, RDTR, 8);
+    wr(&n, IMS, INT_RXT0);
+    make_frame(f, NIC_MAC, 100, 1);
+    send_legacy(&n, f, 100, IDE);
+    CHECK(takes(&n, f, 100));
+    CHECK(!nic_irq(&n));
+    pc_crank(&n.pc, 10 * NS_PER_US);
+    CHECK(nic_irq(&n));
+    nic_close(&n);
+}
+
+TEST(a_udp_checksum_is_never_zero)
+{
+    for (unsigned offloads = 0; offloads < 2; offloads++) {
+        struct nic n;
+        uint8_t f[100];
+        struct context c = tcp_context(0, 0);
+
+        nic_open(&n, &e1000_class, offloads);
+        start_tx(&n);
+        make_ipv4(f, 17, 2, 0);
+        memset(f + 34, 0, 10);
+        put_be16(f + 42, 0xffff);
+        c.tucso = 40;
+        c.tucse = 43;
+        send_extended(&n, &c, f, 44, 1, TXSM, 0);
+        CHECK_EQ(get_be16(n.net.sent[0].bytes + 40), 0xffff);
+        nic_close(&n);
+    }
+}
+
+TEST(a_frame_longer_than_the_card_holds_is_dropped)
+{
+    struct nic n;
+    static uint8_t f[30000];
+
+    nic_open(&n, &e1000_class, false);
+    start_tx(&n);
+    make_frame(f, NIC_MAC, sizeof(f), 1);
+    send_legacy(&n, f, 30000, 0);
+    CHECK_EQ(n.net.count, 0);
+    CHECK_EQ(rd(&n, TDH), 1);
+    send_legacy(&n, f, 9014, 0);
+    CHECK_EQ(n.net.count, 1);
     nic_close(&n);
 }
 
