@@ -89,7 +89,6 @@ enum {
 #define INT_TIMEOUT 0x4000
 #define INT_SERR 0x8000
 #define INT_ALL 0xe1ff
-#define TCR_CRC 0x00010000u /* do not append a CRC */
 #define TCR_LBK 0x00060000u
 #define RCR_AAP 0x00000001u
 #define RCR_APM 0x00000002u

@@ -188,8 +188,12 @@ static unsigned next_of(unsigned index, uint32_t opts1)
     return opts1 & DESC_EOR || index + 1 >= RING_MOST ? 0 : index + 1;
 }
 
-/* The packet at *index, if the guest has given all of it; then *index is the next one's. */
-static bool take_packet(struct rtl8139 *r, struct packet *p, uint64_t base, unsigned *index)
+/*
+ * The packet at *index, if the guest has given all of it; then *index is the next one's. Otherwise
+ * *causes says why not.
+ */
+static bool take_packet(struct rtl8139 *r, struct packet *p, uint64_t base, unsigned *index,
+                        unsigned *causes)
 {
     unsigned at = *index;
 
@@ -201,12 +205,14 @@ static bool take_packet(struct rtl8139 *r, struct packet *p, uint64_t base, unsi
         uint32_t opts1;
 
         if (!pci_dma_read(&r->fn, addr, d, sizeof(d))) {
-            rtl8139_cause(r, INT_SERR); /* a ring that is not in RAM */
+            *causes |= INT_SERR; /* a ring that is not in RAM */
             return false;
         }
         opts1 = get_le32(d);
-        if (!(opts1 & DESC_OWN))
+        if (!(opts1 & DESC_OWN)) {
+            *causes |= INT_TDU;
             return false;
+        }
         p->descs[p->count].at = addr;
         p->descs[p->count++].opts1 = opts1;
         gather(r, p, d, opts1);
@@ -228,11 +234,10 @@ static void give_back(struct rtl8139 *r, const struct packet *p)
         put_le32(status, p->descs[i].opts1 & (DESC_EOR | DESC_FS | DESC_LS | LENGTH));
         pci_dma_write(&r->fn, p->descs[i].at, status, sizeof(status));
     }
-    rtl8139_cause(r, INT_TOK);
 }
 
 /* True: all that there was is sent. False: the host is full, or others must have a turn. */
-static bool transmit_ring(struct rtl8139 *r, unsigned queue, unsigned *budget)
+static bool transmit_ring(struct rtl8139 *r, unsigned queue, unsigned *budget, unsigned *causes)
 {
     const uint8_t *register_bytes = r->regs->file + (queue ? THPDS : TNPDS);
     uint64_t base = cplus_address(r, register_bytes) & ~0xffull;
@@ -245,31 +250,31 @@ static bool transmit_ring(struct rtl8139 *r, unsigned queue, unsigned *budget)
             timer_set_in(&r->more, 0);
             return false;
         }
-        if (!take_packet(r, &p, base, &index)) {
-            rtl8139_cause(r, INT_TDU);
+        if (!take_packet(r, &p, base, &index, causes))
             return true;
-        }
         *budget -= MIN(*budget, p.count);
         if (!send_packet(r, &p))
             return false;
         give_back(r, &p);
+        *causes |= INT_TOK;
         r->regs->tx_ring_at[queue] = (uint8_t)index;
     }
 }
 
 void rtl8139_transmit_cplus(struct rtl8139 *r)
 {
-    unsigned budget = DESCRIPTORS_A_PASS;
+    unsigned budget = DESCRIPTORS_A_PASS, causes = 0;
+    uint8_t poll = reg8(r, TPPOLL);
 
     if (!(reg8(r, CR) & CR_TE) || !(reg16(r, CPCR) & CPCR_TXE) || !pci_bus_master(&r->fn))
         return;
-    if (reg8(r, TPPOLL) & TPPOLL_HPQ) {
-        if (!transmit_ring(r, 1, &budget))
-            return;
-        set_reg8(r, TPPOLL, reg8(r, TPPOLL) & (uint8_t)~TPPOLL_HPQ);
-    }
-    if (reg8(r, TPPOLL) & TPPOLL_NPQ && transmit_ring(r, 0, &budget))
-        set_reg8(r, TPPOLL, reg8(r, TPPOLL) & (uint8_t)~TPPOLL_NPQ);
+    if (poll & TPPOLL_HPQ && transmit_ring(r, 1, &budget, &causes))
+        poll &= (uint8_t)~TPPOLL_HPQ;
+    if ((poll & (TPPOLL_HPQ | TPPOLL_NPQ)) == TPPOLL_NPQ && transmit_ring(r, 0, &budget, &causes))
+        poll &= (uint8_t)~TPPOLL_NPQ;
+    set_reg8(r, TPPOLL, poll);
+    if (causes) /* once for all: each may be an interrupt to another vCPU */
+        rtl8139_cause(r, causes);
 }
 
 void rtl8139_on_more(void *arg)
