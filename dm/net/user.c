@@ -18,6 +18,7 @@
 
 #define LIBRARY "libslirp.so.0"
 #define SOCKETS_MOST 512
+#define FRAMES_MOST 256
 
 struct library {
     void *handle;
@@ -37,17 +38,28 @@ struct waited {
     struct watch *watch;
 };
 
+/* A frame on its way to the guest. */
+struct waiting {
+    struct waiting *next;
+    size_t length;
+    uint8_t bytes[];
+};
+
 struct user {
     struct netport port;
     struct library lib;
     Slirp *slirp;
     struct hook hook;
     struct timer timeout;
+    uint64_t due; /* of `timeout` */
     struct waited *waited[SOCKETS_MOST];
     int count;
     bool ready; /* some descriptor is, or time is up */
     char *hostname, *tftp, *bootfile;
     uint8_t *frame;
+    struct waiting *first, *last; /* frames for the guest */
+    unsigned frames;
+    bool full; /* the guest's card has no room for the first of them */
 };
 
 static struct user *user_of(struct netport *p)
@@ -60,9 +72,41 @@ static struct user *user_of(struct netport *p)
 static ssize_t send_packet(const void *frame, size_t length, void *opaque)
 {
     struct user *u = opaque;
+    struct waiting *w = u->frames < FRAMES_MOST ? malloc(sizeof(*w) + length) : NULL;
 
-    netport_deliver(&u->port, frame, length, NULL); /* no room: dropped, and TCP sends it again */
+    if (!w) /* dropped, as on a wire */
+        return (ssize_t)length;
+    w->next = NULL;
+    w->length = length;
+    memcpy(w->bytes, frame, length);
+    if (u->last)
+        u->last->next = w;
+    else
+        u->first = w;
+    u->last = w;
+    u->frames++;
     return (ssize_t)length;
+}
+
+static void drop_first(struct user *u)
+{
+    struct waiting *w = u->first;
+
+    u->first = w->next;
+    if (!u->first)
+        u->last = NULL;
+    u->frames--;
+    free(w);
+}
+
+/* Never from inside slirp: it often answers within the call in which the guest's card sends. */
+static void deliver(struct user *u)
+{
+    while (u->first && !u->full) {
+        u->full = !netport_deliver(&u->port, u->first->bytes, u->first->length, NULL);
+        if (!u->full)
+            drop_first(u);
+    }
 }
 
 static void guest_error(const char *text, void *opaque)
@@ -146,9 +190,15 @@ static void notify(void *opaque)
 }
 
 static const SlirpCb callbacks = {
-    .send_packet = send_packet, .guest_error = guest_error, .clock_get_ns = clock_get_ns,
-    .timer_new = timer_new, .timer_free = timer_free_one, .timer_mod = timer_mod,
-    .register_poll_fd = register_fd, .unregister_poll_fd = unregister_fd, .notify = notify,
+    .send_packet = send_packet,
+    .guest_error = guest_error,
+    .clock_get_ns = clock_get_ns,
+    .timer_new = timer_new,
+    .timer_free = timer_free_one,
+    .timer_mod = timer_mod,
+    .register_poll_fd = register_fd,
+    .unregister_poll_fd = unregister_fd,
+    .notify = notify,
 };
 
 /* ---- Descriptors, before each sleep ---- */
@@ -202,6 +252,19 @@ static void on_timeout(void *arg)
     ((struct user *)arg)->ready = true;
 }
 
+/* An earlier time replaces a later one; a later one does not, or a busy loop would put it off. */
+static void wake_in(struct user *u, uint32_t ms)
+{
+    uint64_t due = clock_now() + MAX(ms, 1u) * NS_PER_MS;
+
+    if (ms == UINT32_MAX) {
+        timer_clear(&u->timeout);
+    } else if (!timer_is_set(&u->timeout) || due < u->due) {
+        u->due = due;
+        timer_set(&u->timeout, due);
+    }
+}
+
 static void before_sleep(void *arg)
 {
     struct user *u = arg;
@@ -226,10 +289,8 @@ static void before_sleep(void *arg)
         else
             forget(u, i);
     }
-    if (ms == UINT32_MAX)
-        timer_clear(&u->timeout);
-    else if (!timer_is_set(&u->timeout))
-        timer_set_in(&u->timeout, MAX(ms, 1u) * NS_PER_MS);
+    deliver(u);
+    wake_in(u, ms);
 }
 
 /* ---- The port ---- */
@@ -238,8 +299,12 @@ static int user_attach(struct netport *p, struct error *err)
 {
     struct user *u = user_of(p);
     SlirpConfig config = {
-        .version = 1, .in_enabled = true, .in6_enabled = true,
-        .vhostname = u->hostname, .tftp_path = u->tftp, .bootfile = u->bootfile,
+        .version = 1,
+        .in_enabled = true,
+        .in6_enabled = true,
+        .vhostname = u->hostname,
+        .tftp_path = u->tftp,
+        .bootfile = u->bootfile,
     };
 
     inet_pton(AF_INET, "10.0.2.0", &config.vnetwork);
@@ -272,10 +337,17 @@ static void user_hang_up(struct netport *p)
     u->slirp = NULL;
     while (u->count)
         forget(u, u->count - 1);
+    while (u->first)
+        drop_first(u);
+    u->full = false;
 }
 
 static void user_accept(struct netport *p)
 {
+    struct user *u = user_of(p);
+
+    u->full = false;
+    deliver(u);
 }
 
 static int user_send(struct netport *p, const struct iovec *iov, unsigned count,
@@ -310,17 +382,22 @@ static void user_close(struct netport *p)
 }
 
 static const struct netport_kind user_kind = {
-    .attach = user_attach, .detach = user_hang_up, .accept = user_accept, .send = user_send,
-    .hang_up = user_hang_up, .close = user_close,
+    .attach = user_attach,
+    .detach = user_hang_up,
+    .accept = user_accept,
+    .send = user_send,
+    .hang_up = user_hang_up,
+    .close = user_close,
 };
 
 static int load(struct library *lib, const char *id, struct error *err)
 {
     lib->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     if (!lib->handle)
-        return error_set(err, -ENOENT,
-                         "netdev %s: user networking needs %s; install the Debian package libslirp0",
-                         id, LIBRARY);
+        return error_set(
+            err, -ENOENT,
+            "netdev %s: user networking needs %s; install the Debian package libslirp0", id,
+            LIBRARY);
     *(void **)&lib->new = dlsym(lib->handle, "slirp_new");
     *(void **)&lib->cleanup = dlsym(lib->handle, "slirp_cleanup");
     *(void **)&lib->fill = dlsym(lib->handle, "slirp_pollfds_fill");

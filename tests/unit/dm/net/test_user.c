@@ -13,12 +13,17 @@ struct bench {
     size_t length;
     uint16_t type;    /* what we wait for: an Ethernet type */
     uint8_t protocol; /* and, in IPv4, a protocol */
+    bool refuses;
+    unsigned offered;
 };
 
 static bool on_receive(void *owner, const uint8_t *f, size_t length, const struct offload *off)
 {
     struct bench *b = owner;
 
+    b->offered++;
+    if (b->refuses)
+        return false;
     if (b->length || length > sizeof(b->frame) || get_be16(f + 12) != b->type ||
         (b->type == 0x0800 && f[23] != b->protocol))
         return true;
@@ -146,6 +151,42 @@ TEST(the_gateway_answers_arp_and_a_ping)
     CHECK(answer(&b, f, 50, 0x0800, 1));
     CHECK_EQ(b.frame[34], 0);
     CHECK_EQ(get_be32(b.frame + 38), 0x12340001);
+    bench_close(&b);
+}
+
+TEST(a_card_without_room_gets_the_answer_later)
+{
+    static struct bench b;
+    uint8_t f[600];
+
+    if (!bench_open(&b))
+        return;
+    b.refuses = true;
+    CHECK(!answer(&b, f, make_dhcp(f, 1), 0x0800, 17));
+    CHECK_EQ(b.offered, 1);
+    b.refuses = false;
+    netport_accept(b.port);
+    CHECK(b.length != 0);
+    CHECK_EQ(b.frame[42 + 242], 2);
+    bench_close(&b);
+}
+
+TEST(an_answer_never_comes_inside_the_call_that_asked)
+{
+    static struct bench b;
+    uint8_t f[600];
+    struct iovec iov = { f, 0 };
+
+    if (!bench_open(&b))
+        return;
+    b.type = 0x0800;
+    b.protocol = 17;
+    iov.iov_len = make_dhcp(f, 1);
+    for (unsigned i = 0; i < 1000; i++) /* far more than it keeps */
+        CHECK_EQ(netport_send(b.port, &iov, 1, NULL), 0);
+    CHECK_EQ(b.offered, 0);
+    loop_step(b.loop);
+    CHECK(b.offered > 0 && b.offered <= 256);
     bench_close(&b);
 }
 
