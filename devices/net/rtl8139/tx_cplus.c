@@ -279,6 +279,7 @@ void rtl8139_transmit_cplus(struct rtl8139 *r)
 
 void rtl8139_on_more(void *arg)
 {
+    rtl8139_transmit(arg); /* after a restore */
     rtl8139_transmit_cplus(arg);
 }
 

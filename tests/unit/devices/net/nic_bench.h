@@ -172,6 +172,36 @@ static inline void check_segments(struct nic *n, const uint8_t *whole, size_t le
     CHECK_EQ(n->net.count, i);
 }
 
+/* ---- Save and restore ---- */
+
+/* A second bench with a card in the state of the first one's, and the same memory. */
+static inline void nic_move(struct nic *to, struct nic *from, const struct device_class *cls)
+{
+    size_t bytes = cls->regs_size;
+    uint8_t *state = malloc(bytes), *ram = malloc(PC_RAM);
+    struct error err = { "" };
+
+    for (const struct saved_field *f = cls->saved; f->name; f++)
+        memcpy(state + f->offset, (uint8_t *)device_regs(from->dev) + f->offset,
+               f->size * f->count);
+    for (size_t at = 0; at < PC_RAM; at += MIB)
+        if (at != 0)
+            pc_peek(&from->pc, at, ram + at, MIB);
+    pc_peek(&from->pc, 0, ram, 0xa0000);
+    nic_close(from);
+    pc_open(&to->pc);
+    net_open(&to->net, "net0", false);
+    pc_give(&to->pc, "netport", "net0", to->net.port);
+    to->dev = pc_plug(&to->pc, cls, NIC_OPTIONS);
+    for (size_t at = MIB; at < PC_RAM; at += MIB)
+        pc_poke(&to->pc, at, ram + at, MIB);
+    pc_poke(&to->pc, 0, ram, 0xa0000);
+    memcpy(device_regs(to->dev), state, bytes);
+    CHECK_EQ(device_check_regs(to->dev, &err), 0);
+    free(state);
+    free(ram);
+}
+
 /* ---- Chaos ---- */
 
 static inline uint32_t nic_random(uint32_t *x)

@@ -515,6 +515,34 @@ TEST(what_is_sent_is_counted_and_reading_clears)
     nic_close(&n);
 }
 
+TEST(a_card_restored_elsewhere_goes_on_where_it_was)
+{
+    struct nic n, m;
+    uint8_t f[100];
+
+    nic_open(&n, &e1000_class, false);
+    start_tx(&n);
+    wr(&n, TIDV, 1000);
+    wr(&n, IMS, INT_TXDW);
+    n.net.room = 2;
+    for (unsigned i = 0; i < 5; i++) {
+        make_frame(f, "\x02\0\0\0\0\2", 100, i);
+        pc_poke(&n.pc, TX_BUFFER + 0x1000 * i, f, 100);
+        put_tx(&n, i, TX_BUFFER + 0x1000 * i, 100 | EOP | RS | IDE);
+    }
+    wr(&n, TDT, 5);
+    CHECK_EQ(rd(&n, TDH), 2);
+    nic_move(&m, &n, &e1000_class);
+    CHECK(!nic_irq(&m));
+    pc_settle(&m.pc);
+    CHECK_EQ(m.net.count, 3); /* the rest, without a word from the guest */
+    CHECK_MEM(m.net.sent[2].bytes, f, 100);
+    CHECK(nic_irq(&m)); /* what was delayed has not been forgotten */
+    CHECK_EQ(rd(&m, TDH), 5);
+    CHECK_EQ(tx_status(&m, 4), 1);
+    nic_close(&m);
+}
+
 /* ---- Rings that lie ---- */
 
 /* CVE-2015-6815: a descriptor that never advances the packet. */

@@ -566,3 +566,29 @@ TEST(a_stopped_and_started_card_begins_at_the_first_descriptors)
     CHECK_EQ(receive(&n, 0, f, 100) & OWN, 0);
     nic_close(&n);
 }
+
+TEST(a_card_restored_elsewhere_goes_on_where_it_was)
+{
+    struct nic n, m;
+    uint8_t f[100];
+
+    nic_open(&n, &rtl8139_class, false);
+    start_cplus(&n, 0);
+    make_frame(f, NIC_MAC, 100, 0);
+    for (unsigned i = 0; i < 3; i++)
+        receive(&n, i, f, 100);
+    send_cplus(&n, 0, f, 100, 0, 0);
+    w16(&n, ISR, 0xffff);
+    n.net.room = 0;
+    for (unsigned i = 1; i < 4; i++)
+        send_cplus(&n, i, f, 100, 0, 0);
+    CHECK(!nic_irq(&n));
+    nic_move(&m, &n, &rtl8139_class);
+    pc_settle(&m.pc);
+    CHECK_EQ(m.net.count, 3);
+    CHECK(nic_irq(&m));
+    for (unsigned i = 1; i < 4; i++)
+        CHECK_EQ(desc_word(&m, TX_RING, i, 0) & OWN, 0);
+    CHECK_EQ(receive(&m, 3, f, 100) & OWN, 0);
+    nic_close(&m);
+}

@@ -397,3 +397,20 @@ TEST(dma_to_the_cards_own_registers_reaches_nothing)
     CHECK(net_deliver(&n.net, f, 200, NULL));
     nic_close(&n);
 }
+
+TEST(a_card_restored_elsewhere_sends_what_the_host_had_no_room_for)
+{
+    struct nic n, m;
+
+    nic_open(&n, &rtl8139_class, false);
+    start_ring(&n, 0, 0x0f);
+    n.net.room = 1;
+    for (unsigned i = 0; i < 4; i++)
+        send_by(&n, i, i, 100);
+    CHECK_EQ(n.net.count, 1);
+    nic_move(&m, &n, &rtl8139_class);
+    pc_settle(&m.pc);
+    CHECK_EQ(m.net.count, 3);
+    CHECK_EQ(r16(&m, TSADS), 0xf00f);
+    nic_close(&m);
+}
