@@ -278,4 +278,22 @@ static inline void nic_check_chaos(struct nic *n, unsigned seed, unsigned times,
     CHECK_MEM(device_regs(n->dev), fresh, bytes);
     free(fresh);
 }
+
+/* A saved state of noise, the PCI part aside, is refused or does no harm. */
+static inline void nic_check_noise(const struct device_class *cls, unsigned seed, unsigned span)
+{
+    struct nic n;
+    uint32_t x = seed * 2654435761u + 1;
+    uint8_t *regs;
+
+    nic_open(&n, cls, seed & 1);
+    regs = device_regs(n.dev);
+    for (const struct saved_field *f = cls->saved; f->name; f++)
+        for (size_t i = 0; i < (size_t)f->size * f->count && strncmp(f->name, "pci.", 4); i++)
+            regs[f->offset + i] =
+                (uint8_t)(nic_random(&x) & (f->size == 1 && f->count < 8 ? 7 : 255));
+    if (device_check_regs(n.dev, NULL) == 0)
+        nic_chaos(&n, seed, 3000, span);
+    nic_close(&n);
+}
 #endif

@@ -458,6 +458,12 @@ TEST(a_card_without_a_cable_works_all_the_same)
     pc_close(&n.pc);
 }
 
+TEST(a_saved_state_of_noise_does_no_harm)
+{
+    for (unsigned seed = 1; seed <= 40; seed++)
+        nic_check_noise(&e1000_class, seed, 0x6000);
+}
+
 TEST(unplugged_it_is_gone_and_its_port_hangs_up)
 {
     struct nic n;

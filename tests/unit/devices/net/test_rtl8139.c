@@ -349,6 +349,12 @@ TEST(random_descriptors_do_no_harm_in_cplus_mode)
     }
 }
 
+TEST(a_saved_state_of_noise_does_no_harm)
+{
+    for (unsigned seed = 1; seed <= 40; seed++)
+        nic_check_noise(&rtl8139_class, seed, 256);
+}
+
 TEST(unplugged_it_is_gone_and_its_port_hangs_up)
 {
     struct nic n;
