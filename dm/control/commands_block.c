@@ -164,14 +164,19 @@ void run_change(struct command *cmd)
 
 void run_add_fd(struct command *cmd)
 {
+    json_int_t wanted = command_int(cmd, "fdset-id", -1);
     struct error err;
     int fd = cmd->fd, set;
 
+    if (wanted < -1 || wanted > INT32_MAX) {
+        command_fail(cmd, "GenericError", "Parameter 'fdset-id' expects a non-negative number");
+        return;
+    }
     if (fd < 0) {
         command_fail(cmd, "GenericError", "No file descriptor supplied via SCM_RIGHTS");
         return;
     }
-    set = fdsets_add(qmp_fdsets(cmd->qmp), (int)command_int(cmd, "fdset-id", -1), fd,
+    set = fdsets_add(qmp_fdsets(cmd->qmp), (int)wanted, fd,
                      command_text(cmd, "opaque"), &err);
     if (set < 0) {
         fail(cmd, &err);
@@ -183,10 +188,12 @@ void run_add_fd(struct command *cmd)
 
 void run_remove_fd(struct command *cmd)
 {
+    json_int_t set = command_int(cmd, "fdset-id", -1), fd = command_int(cmd, "fd", -1);
     struct error err;
 
-    if (fdsets_remove(qmp_fdsets(cmd->qmp), (int)command_int(cmd, "fdset-id", -1),
-                      (int)command_int(cmd, "fd", -1), &err) < 0)
+    if (set < 0 || set > INT32_MAX || fd < -1 || fd > INT32_MAX)
+        command_fail(cmd, "GenericError", "fdset-id and fd are numbers that add-fd has given");
+    else if (fdsets_remove(qmp_fdsets(cmd->qmp), (int)set, (int)fd, &err) < 0)
         fail(cmd, &err);
     else
         command_return(cmd, NULL);

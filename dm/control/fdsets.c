@@ -2,6 +2,7 @@
 /* Sets of descriptors: a short list. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,10 +52,15 @@ int fdsets_add(struct fdsets *s, int set, int fd, const char *opaque, struct err
     if (s->count == MEMBERS_MOST)
         return error_set(err, -ENOSPC, "more than %d descriptors are held; remove-fd some",
                          MEMBERS_MOST);
-    if (set < 0)
-        set = s->next++;
-    else if (set >= s->next)
-        s->next = set + 1;
+    while (set < 0) { /* the first number that nobody uses */
+        set = s->next;
+        s->next = s->next == INT_MAX ? 0 : s->next + 1;
+        for (unsigned i = 0; i < s->count; i++)
+            if (s->members[i].set == set) {
+                set = -1;
+                break;
+            }
+    }
     s->members[s->count++] = (struct member){ set, fd, opaque ? strdup(opaque) : NULL };
     return set;
 }
@@ -88,14 +94,24 @@ int fdsets_open(struct fdsets *s, int set, bool write, struct error *err)
                      write ? "writing" : "reading");
 }
 
+/* Whether a member before this one is of the same set. */
+static bool told(const struct fdsets *s, unsigned member)
+{
+    for (unsigned i = 0; i < member; i++)
+        if (s->members[i].set == s->members[member].set)
+            return true;
+    return false;
+}
+
 json_t *fdsets_describe(const struct fdsets *s)
 {
     json_t *list = json_array();
 
-    for (int set = 0; set < s->next; set++) {
+    for (unsigned first = 0; first < s->count; first++) {
         json_t *fds = json_array();
+        int set = s->members[first].set;
 
-        for (unsigned i = 0; i < s->count; i++) {
+        for (unsigned i = first; i < s->count && !told(s, first); i++) {
             json_t *one;
 
             if (s->members[i].set != set)

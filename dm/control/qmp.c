@@ -62,9 +62,11 @@ struct qmp {
     struct listener *listeners;
     struct qmp_client *clients;
     unsigned client_count;
+    struct timer again; /* due at once: clients to go on with, or to drop */
 };
 
 static void process(struct qmp_client *c);
+static void go_on(void *arg);
 
 int qmp_open(struct qmp **out, struct loop *loop, struct error *err)
 {
@@ -73,6 +75,7 @@ int qmp_open(struct qmp **out, struct loop *loop, struct error *err)
     if (!q)
         return error_set(err, -ENOMEM, "QMP: out of memory");
     q->loop = loop;
+    timer_init(&q->again, loop, go_on, q);
     q->fdsets = fdsets_new();
     if (!q->fdsets) {
         free(q);
@@ -141,6 +144,13 @@ static void client_flush(struct qmp_client *c)
     listen_for(c);
 }
 
+/* Not at once: the client may be in use further up the stack. */
+static void client_give_up(struct qmp_client *c)
+{
+    c->closing = true;
+    timer_set_in(&c->qmp->again, 0);
+}
+
 static void client_send(struct qmp_client *c, const char *text)
 {
     size_t n = strlen(text);
@@ -150,12 +160,12 @@ static void client_send(struct qmp_client *c, const char *text)
         return;
     if (c->out_length + n + 2 > OUTPUT_MOST) {
         log_warn("a QMP client does not read its answers; it is disconnected");
-        c->closing = true;
+        client_give_up(c);
         return;
     }
     out = realloc(c->out, c->out_length + n + 2);
     if (!out) {
-        c->closing = true;
+        client_give_up(c);
         return;
     }
     c->out = out;
@@ -172,7 +182,7 @@ static void send_json(struct qmp_client *c, json_t *message)
     if (text)
         client_send(c, text);
     else
-        c->closing = true;
+        client_give_up(c);
     free(text);
     json_decref(message);
 }
@@ -245,7 +255,7 @@ void command_return(struct command *cmd, json_t *result)
         result = json_string("");
     }
     finish(cmd, json_pack("{s:o}", "return", result ? result : json_object()));
-    loop_post(q->loop, go_on, q); /* what came meanwhile */
+    timer_set_in(&q->again, 0); /* what came meanwhile */
 }
 
 static void fail_text(struct command *cmd, const char *class, const char *text)
@@ -256,7 +266,18 @@ static void fail_text(struct command *cmd, const char *class, const char *text)
         finish(cmd, json_pack("{s:o}", "return", json_sprintf("Error: %s\r\n", text)));
     else
         finish(cmd, json_pack("{s:{s:s,s:s}}", "error", "class", class, "desc", text));
-    loop_post(q->loop, go_on, q);
+    timer_set_in(&q->again, 0);
+}
+
+/* A path may hold any bytes, and a text cut at its end half a letter; JSON takes neither. */
+static void make_utf8(char *text)
+{
+    json_t *whole = json_string(text);
+
+    for (char *p = text; !whole && *p; p++)
+        if (*p & 0x80)
+            *p = '?';
+    json_decref(whole);
 }
 
 void command_fail(struct command *cmd, const char *class, const char *format, ...)
@@ -267,6 +288,7 @@ void command_fail(struct command *cmd, const char *class, const char *format, ..
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    make_utf8(text);
     fail_text(cmd, class, text);
 }
 
@@ -359,8 +381,20 @@ static void run(struct command *cmd, const char *name)
     }
 }
 
+static const char *odd_member(json_t *message)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(message, name, value)
+        if (strcmp(name, "execute") && strcmp(name, "arguments") && strcmp(name, "id"))
+            return name;
+    return NULL;
+}
+
 static void judge(struct qmp_client *c, json_t *message)
 {
+    const char *odd;
     struct command *cmd = calloc(1, sizeof(*cmd));
     const json_t *execute = json_object_get(message, "execute");
     json_t *arguments = json_object_get(message, "arguments");
@@ -379,6 +413,8 @@ static void judge(struct qmp_client *c, json_t *message)
     c->running = cmd;
     if (!json_is_object(message))
         command_fail(cmd, "GenericError", "QMP input must be a JSON object");
+    else if ((odd = odd_member(message)))
+        command_fail(cmd, "GenericError", "QMP input member '%s' is unexpected", odd);
     else if (!json_is_string(execute))
         command_fail(cmd, "GenericError", "QMP input lacks member 'execute'");
     else if (arguments && !json_is_object(arguments))
@@ -490,6 +526,10 @@ static void on_client(void *arg, unsigned events)
 
     if (events & WATCH_WRITE)
         client_flush(c);
+    if (c->closing && !c->running) {
+        client_drop(c);
+        return;
+    }
     if (c->running && !(events & WATCH_HANGUP))
         return;
     if (c->in_room - c->in_length < 4096) {
@@ -497,7 +537,7 @@ static void on_client(void *arg, unsigned events)
         char *in = room > INPUT_MOST ? NULL : realloc(c->in, room);
 
         if (!in) {
-            complain(c, "a command of more than 512 KiB is refused");
+            complain(c, "a command of more than 1 MiB is refused");
             client_drop(c);
             return;
         }
@@ -593,8 +633,10 @@ static int tcp_socket(const struct chardev_words *w, struct error *err)
     fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (fd < 0 || bind(fd, list->ai_addr, list->ai_addrlen) < 0 || listen(fd, 8) < 0) {
-        rc = error_errno(err, "listen for QMP on %s:%s", w->host ? w->host : "", w->port);
+    if (fd < 0 || (w->server ? bind(fd, list->ai_addr, list->ai_addrlen) < 0 || listen(fd, 8) < 0
+                             : connect(fd, list->ai_addr, list->ai_addrlen) < 0)) {
+        rc = error_errno(err, "%s %s:%s for QMP", w->server ? "listen on" : "connect to",
+                         w->host ? w->host : "", w->port);
         if (fd >= 0)
             close(fd);
         fd = rc;
@@ -640,6 +682,7 @@ void qmp_close(struct qmp *q)
 
     if (!q)
         return;
+    timer_clear(&q->again);
     while (q->clients) {
         client_flush(q->clients);
         client_drop(q->clients);
