@@ -216,6 +216,25 @@ TEST(the_phy_answers_at_address_one_and_nowhere_else)
     nic_close(&n);
 }
 
+TEST(a_reset_phy_forgets_and_negotiates)
+{
+    struct nic n;
+
+    nic_open(&n, &e1000_class, false);
+    mdic(&n, PHY_WRITE, 1, 4, 0x01e1);
+    mdic(&n, PHY_WRITE, 1, 0, 0x9140);
+    CHECK_EQ(mdic(&n, PHY_READ, 1, 0, 0) & 0xffff, 0x1140); /* the bit clears itself */
+    CHECK_EQ(mdic(&n, PHY_READ, 1, 4, 0) & 0xffff, 0x0de1);
+    CHECK_EQ(rd(&n, STATUS) & 2, 0);
+    pc_crank(&n.pc, NS_PER_SEC);
+    CHECK_EQ(rd(&n, STATUS) & 2, 2);
+    mdic(&n, PHY_WRITE, 1, 0, 0x1940); /* powered down */
+    CHECK_EQ(rd(&n, STATUS) & 2, 0);
+    mdic(&n, PHY_WRITE, 1, 0, 0x1140);
+    CHECK_EQ(rd(&n, STATUS) & 2, 2);
+    nic_close(&n);
+}
+
 TEST(negotiation_takes_the_link_down_and_up_again)
 {
     struct nic n;

@@ -115,6 +115,22 @@ TEST(checksums_are_filled_in_by_the_card_or_left_to_a_host_that_can)
         }
 }
 
+TEST(checksums_are_found_behind_a_tag)
+{
+    struct nic n;
+    uint8_t f[200];
+    size_t length = make_ipv4(f, 6, 100, 3) + 4;
+
+    nic_open(&n, &rtl8139_class, false);
+    start_cplus(&n, 0);
+    memmove(f + 16, f + 12, length - 16);
+    put_be32(f + 12, 0x81000005);
+    send_cplus(&n, 0, f, length, SUM_IP | SUM_TCP, 0);
+    CHECK(ip_sum_good(n.net.sent[0].bytes, 18));
+    CHECK(l4_sum_good(n.net.sent[0].bytes, 18));
+    nic_close(&n);
+}
+
 TEST(padding_behind_a_packet_is_not_summed)
 {
     struct nic n;
@@ -256,6 +272,24 @@ TEST(a_ring_outside_of_ram_is_a_bus_error)
     make_frame(f, NIC_MAC, 64, 0);
     net_deliver(&n.net, f, 64, NULL);
     pc_crank(&n.pc, NS_PER_SEC);
+    nic_close(&n);
+}
+
+TEST(more_than_a_pass_may_take_is_sent_in_turns)
+{
+    struct nic n;
+
+    nic_open(&n, &rtl8139_class, false);
+    start_cplus(&n, 0);
+    for (unsigned i = 0; i < 64; i++) {
+        put_desc(&n, TX_RING, i, OWN | FS | LS | 60, 0, TX_BUFFER);
+        put_desc(&n, TX_HIGH_RING, i, OWN | FS | LS | 60, 0, TX_BUFFER);
+    }
+    w8(&n, TPPOLL, 0xc0);
+    CHECK(r8(&n, TPPOLL) != 0);
+    pc_settle(&n.pc);
+    CHECK_EQ(n.net.count, 128);
+    CHECK_EQ(r8(&n, TPPOLL), 0);
     nic_close(&n);
 }
 
@@ -485,6 +519,22 @@ TEST(a_frame_that_waits_too_long_is_lost_and_costs_nothing_more)
     CHECK_EQ(retry_for(&n, NS_PER_SEC), 0);
     CHECK_EQ(receive(&n, 0, held, sizeof(held)) & OWN, 0);
     CHECK(!net_deliver(&n.net, held, sizeof(held), NULL)); /* and it waits again */
+    nic_close(&n);
+}
+
+TEST(a_frame_longer_than_the_card_takes_is_lost)
+{
+    struct nic n;
+    static uint8_t f[5000];
+
+    nic_open(&n, &rtl8139_class, false);
+    start_cplus(&n, 0);
+    make_frame(f, NIC_MAC, sizeof(f), 0);
+    give(&n, 0, 8184);
+    CHECK(net_deliver(&n.net, f, 4093, NULL));
+    CHECK_EQ(desc_word(&n, RX_RING, 0, 0) & OWN, OWN);
+    CHECK(net_deliver(&n.net, f, 4092, NULL));
+    CHECK_EQ(desc_word(&n, RX_RING, 0, 0) & 0x1fff, 4096);
     nic_close(&n);
 }
 

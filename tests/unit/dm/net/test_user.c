@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* User networking through libslirp: its DHCP server answers, and its gateway answers a ping. */
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "dm/base/loop.h"
 #include "tests/unit/devices/net/nic_bench.h"
@@ -121,22 +123,30 @@ TEST(dhcp_offers_an_address_and_grants_it)
     bench_close(&b);
 }
 
-TEST(the_gateway_answers_arp_and_a_ping)
+/* Tells the gateway who we are, and learns its address. */
+static void arp(struct bench *b, uint8_t *gateway)
 {
-    static struct bench b;
-    uint8_t f[100] = { 0 }, gateway[6];
+    uint8_t f[60] = { 0 };
 
-    if (!bench_open(&b))
-        return;
     memset(f, 0xff, 6);
     memcpy(f + 6, NIC_MAC, 6);
     memcpy(f + 12, "\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01", 10);
     memcpy(f + 22, NIC_MAC, 6);
     memcpy(f + 28, "\x0a\x00\x02\x0f", 4);
     memcpy(f + 38, "\x0a\x00\x02\x02", 4);
-    CHECK(answer(&b, f, 60, 0x0806, 0));
-    CHECK_EQ(get_be16(b.frame + 20), 2);
-    memcpy(gateway, b.frame + 22, 6);
+    CHECK(answer(b, f, 60, 0x0806, 0));
+    CHECK_EQ(get_be16(b->frame + 20), 2);
+    memcpy(gateway, b->frame + 22, 6);
+}
+
+TEST(the_gateway_answers_arp_and_a_ping)
+{
+    static struct bench b;
+    uint8_t f[100], gateway[6];
+
+    if (!bench_open(&b))
+        return;
+    arp(&b, gateway);
     make_ipv4(f, 17, 8, 0);
     memcpy(f, gateway, 6);
     memcpy(f + 6, NIC_MAC, 6);
@@ -151,6 +161,71 @@ TEST(the_gateway_answers_arp_and_a_ping)
     CHECK(answer(&b, f, 50, 0x0800, 1));
     CHECK_EQ(b.frame[34], 0);
     CHECK_EQ(get_be32(b.frame + 38), 0x12340001);
+    bench_close(&b);
+}
+
+static size_t make_tcp(uint8_t *f, const uint8_t *to, uint16_t port, uint8_t flags, uint32_t seq,
+                       uint32_t ack, const char *text)
+{
+    size_t length = make_ipv4(f, 6, strlen(text), 0);
+
+    memcpy(f, to, 6);
+    memcpy(f + 6, NIC_MAC, 6);
+    put_be32(f + 26, 0x0a00020f);
+    put_be32(f + 30, 0x0a000202);
+    put_be16(f + 36, port);
+    put_be32(f + 38, seq);
+    put_be32(f + 42, ack);
+    f[47] = flags;
+    memcpy(f + 54, text, strlen(text));
+    sum_ipv4(f);
+    return length;
+}
+
+/* The gateway's address is this host's: a connection to a listener here, and a word each way. */
+TEST(a_tcp_connection_carries_bytes_both_ways)
+{
+    static struct bench b;
+    struct sockaddr_in at = { .sin_family = AF_INET };
+    socklen_t size = sizeof(at);
+    uint8_t f[200], gateway[6];
+    char text[8] = "";
+    uint32_t theirs;
+    int listener, peer;
+    uint16_t port;
+
+    if (!bench_open(&b))
+        return;
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+    CHECK_EQ(listen(listener, 1), 0);
+    CHECK_EQ(getsockname(listener, (struct sockaddr *)&at, &size), 0);
+    port = ntohs(at.sin_port);
+    arp(&b, gateway);
+    CHECK(answer(&b, f, make_tcp(f, gateway, port, 0x02, 1000, 0, ""), 0x0800, 6));
+    CHECK_EQ(b.frame[47] & 0x3f, 0x12); /* SYN, ACK */
+    CHECK_EQ(get_be32(b.frame + 42), 1001);
+    theirs = get_be32(b.frame + 38) + 1;
+    peer = accept(listener, NULL, NULL);
+    CHECK(peer >= 0);
+    CHECK(answer(&b, f, make_tcp(f, gateway, port, 0x18, 1001, theirs, "hello"), 0x0800, 6));
+    CHECK_EQ(recv(peer, text, sizeof(text), 0), 5);
+    CHECK_STR(text, "hello");
+    CHECK_EQ(send(peer, "world", 5, 0), 5);
+    for (int i = 0; i < 20; i++) { /* an acknowledgement may come first */
+        b.length = 0;
+        for (int k = 0; k < 200 && !b.length; k++) {
+            loop_step(b.loop);
+            usleep(500);
+        }
+        if (get_be16(b.frame + 16) > 40 && b.length)
+            break;
+    }
+    CHECK(l4_sum_good(b.frame, 14));
+    CHECK_MEM(b.frame + 54, "world", 5);
+    close(peer);
+    close(listener);
     bench_close(&b);
 }
 
