@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
+#include "dm/base/log.h"
 #include "dm/chardev/internal.h"
 
 #define READ_MOST 1024
@@ -118,6 +119,32 @@ static size_t room(const struct chardev *cd)
     return cd->user && cd->user->room ? cd->user->room(cd->owner) : 0;
 }
 
+static size_t buffered(const struct chardev *cd)
+{
+    return cd->tail - cd->head;
+}
+
+static void listen_for(struct chardev *cd)
+{
+    if (cd->in_watch)
+        watch_set(cd->in_watch, (cd->paused ? 0 : WATCH_READ) |
+                                    (cd->in == cd->out && buffered(cd) ? WATCH_WRITE : 0));
+}
+
+/*
+ * The peer has hung up, but its last bytes are still to be read, and there is no room: look again
+ * when there is. What was to go to the peer is lost.
+ */
+static void park(struct chardev *cd)
+{
+    watch_close(cd->in_watch);
+    cd->in_watch = NULL;
+    cd->paused = true;
+    cd->head = cd->tail = 0;
+    if (cd->user->drained)
+        cd->user->drained(cd->owner);
+}
+
 static void on_input(void *arg, unsigned events)
 {
     struct chardev *cd = arg;
@@ -126,7 +153,12 @@ static void on_input(void *arg, unsigned events)
     ssize_t n;
 
     if (!most && !(events & WATCH_HANGUP)) {
-        watch_set(cd->in_watch, 0); /* chardev_accept() listens again */
+        cd->paused = true;
+        listen_for(cd);
+        return;
+    }
+    if (!most && cd->user && !cd->config.reconnect) {
+        park(cd);
         return;
     }
     n = read(cd->in, bytes, most ? MIN(most, sizeof(bytes)) : sizeof(bytes));
@@ -144,11 +176,6 @@ static void on_input(void *arg, unsigned events)
 
 /* ---- Output ---- */
 
-static size_t buffered(const struct chardev *cd)
-{
-    return cd->tail - cd->head;
-}
-
 static void on_output(void *arg, unsigned events)
 {
     struct chardev *cd = arg;
@@ -162,8 +189,8 @@ static void want_output(struct chardev *cd)
 {
     bool wants = buffered(cd) != 0;
 
-    if (cd->in_watch && cd->in == cd->out) {
-        watch_set(cd->in_watch, WATCH_READ | (wants ? WATCH_WRITE : 0));
+    if (cd->in == cd->out) {
+        listen_for(cd);
         return;
     }
     if (wants && !cd->out_watch && cd->out >= 0)
@@ -240,17 +267,24 @@ static void on_both(void *arg, unsigned events)
         on_input(cd, events);
 }
 
+static int watch_input(struct chardev *cd, struct error *err)
+{
+    if (cd->in < 0)
+        return 0;
+    return watch_open(&cd->in_watch, cd->loop, cd->in, WATCH_READ,
+                      cd->in == cd->out ? on_both : on_input, cd, err);
+}
+
 int chardev_up(struct chardev *cd, int in, int out, struct error *err)
 {
+    int rc;
+
     cd->in = in;
     cd->out = out;
-    if (in >= 0) {
-        int rc = watch_open(&cd->in_watch, cd->loop, in, WATCH_READ,
-                            in == out ? on_both : on_input, cd, err);
-
-        if (rc < 0)
-            return rc;
-    }
+    cd->paused = false;
+    rc = watch_input(cd, err);
+    if (rc < 0)
+        return rc;
     if (cd->telnet && out >= 0) { /* we echo, we go on without being asked, no line mode */
         static const uint8_t hello[] = { 255, 251, 1, 255, 251, 3, 255, 252, 34 };
 
@@ -299,7 +333,13 @@ void chardev_detach(struct chardev *cd)
 
 void chardev_accept(struct chardev *cd)
 {
-    if (!cd->in_watch || !room(cd))
+    struct error err;
+
+    if (!cd->paused || !room(cd))
         return;
-    watch_set(cd->in_watch, WATCH_READ | (cd->in == cd->out && buffered(cd) ? WATCH_WRITE : 0));
+    cd->paused = false;
+    if (cd->in_watch || watch_input(cd, &err) == 0)
+        listen_for(cd);
+    else
+        log_warn("chardev %s: %s", cd->id, err.text);
 }

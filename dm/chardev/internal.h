@@ -12,6 +12,7 @@ struct chardev {
     struct loop *loop;
     int in, out;      /* descriptors; may be the same; -1: none */
     bool keep_latest; /* a full buffer drops its oldest bytes: nobody may be reading for hours */
+    bool paused;      /* the user has no room: chardev_accept() reads on */
     bool telnet;
     uint8_t telnet_state;
     struct watch *in_watch, *out_watch;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* QEMU's words for -serial: "pty", "file:PATH", "tcp:HOST:PORT,server=on", "/dev/ttyS0", ... */
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "dm/base/error.h"
 #include "dm/chardev/chardev.h"
@@ -16,6 +16,20 @@ static bool starts(const char *text, const char *prefix, const char **rest)
     return true;
 }
 
+static bool seconds(const char *word, unsigned *value)
+{
+    const char *digits;
+    size_t n;
+
+    if (!starts(word, "reconnect=", &digits))
+        return false;
+    n = strspn(digits, "0123456789");
+    if (!n || n > 5 || digits[n])
+        return false;
+    *value = (unsigned)strtoul(digits, NULL, 10);
+    return true;
+}
+
 /* The settings after an address: server, server=on, nowait, wait=off, telnet, nodelay, ... */
 static int settings(struct chardev_config *c, char *text, const char *whole, struct error *err)
 {
@@ -27,7 +41,7 @@ static int settings(struct chardev_config *c, char *text, const char *whole, str
             c->wait = false;
         else if (!strcmp(word, "telnet") || !strcmp(word, "telnet=on"))
             c->telnet = true;
-        else if (sscanf(word, "reconnect=%u", &c->reconnect) == 1 || !strcmp(word, "nodelay") ||
+        else if (seconds(word, &c->reconnect) || !strcmp(word, "nodelay") ||
                  !strcmp(word, "wait") || !strcmp(word, "wait=on") ||
                  !strcmp(word, "server=off") || !strcmp(word, "nodelay=on"))
             continue;
