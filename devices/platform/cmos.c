@@ -12,6 +12,8 @@
 
 #define CLOCK_BYTES 14
 #define CMOS_BYTES 128
+#define SHUTDOWN_STATUS 0x0f
+#define STATUS_S3_RESUME 0xfe
 #define DISK_TYPES 0x12
 #define BOOT_THIRD 0x38 /* high nibble; bit 0: no check of the floppy's signature */
 #define BOOT_FIRST 0x3d /* low nibble first, high nibble second */
@@ -118,6 +120,13 @@ static void cmos_reset(struct device *dev)
         name[sizeof(name) - 2] = (char)('0' + i);
         note_disk(r, i, device_text(dev, name));
     }
+}
+
+void cmos_note_suspend(struct device *dev)
+{
+    struct cmos_regs *r = device_regs(dev);
+
+    r->bytes[SHUTDOWN_STATUS] = STATUS_S3_RESUME;
 }
 
 static int cmos_loaded(struct device *dev, struct error *err)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "devices/core/device.h"
-#include "devices/storage/piix_ide.h"
+#include "devices/platform/platform.h"
 #include "dm/base/arena.h"
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
@@ -91,6 +91,7 @@ static void guest_suspend(void *arg)
     struct machine *m = arg;
     struct error err;
 
+    cmos_note_suspend(m->cmos);
     if (domain_set_sleep(m->domain, 3, &err) < 0) {
         log_error("%s", err.text);
         return;

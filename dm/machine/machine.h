@@ -68,7 +68,7 @@ struct machine {
     struct input *input;
     struct vnc *vnc;
     bool vnc_password; /* logins need one */
-    struct device *pm, *ide;
+    struct device *pm, *ide, *cmos;
     enum run_state state;
     bool quitting;
     /* Told on the machine loop; NULL at first. Names are QMP's events. */

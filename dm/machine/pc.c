@@ -237,7 +237,7 @@ static int build_platform(struct machine *m, struct error *err)
     add(&cmos, "fd-check", c->floppy_check ? "on" : "off");
     add_number(&cmos, "cpus", c->cpus);
     if (rc == 0)
-        rc = place(m, SEAT_MACHINE, "mc146818-ram", "cmos", cmos.text, NULL, err);
+        rc = place(m, SEAT_MACHINE, "mc146818-ram", "cmos", cmos.text, &m->cmos, err);
     if (rc == 0)
         rc = place(m, SEAT_MACHINE, "i8257", "dma", "", NULL, err);
     return rc;

@@ -116,3 +116,19 @@ TEST(reset_equals_fresh_and_everything_is_saved)
     CHECK_SAYS(err, "index 128");
     pc_close(&pc);
 }
+
+TEST(a_suspend_leaves_word_for_the_bios_that_resumes)
+{
+    struct device *cmos;
+    struct pc pc;
+
+    pc_open(&pc);
+    cmos = pc_plug(&pc, &cmos_class, "");
+    pc_out8(&pc, 0x70, 0x0f);
+    CHECK_EQ(pc_in8(&pc, 0x71), 0x00);
+    cmos_note_suspend(cmos);
+    CHECK_EQ(pc_in8(&pc, 0x71), 0xfe);
+    pc_out8(&pc, 0x71, 0x00); /* the BIOS clears it once it has gone on */
+    CHECK_EQ(pc_in8(&pc, 0x71), 0x00);
+    pc_close(&pc);
+}
