@@ -9,6 +9,7 @@
 
 #define ETH_BYTES 14
 #define ETH_VLAN 0x8100
+#define ETH_SERVICE_VLAN 0x88a8
 #define ETH_IPV4 0x0800
 #define ETH_IPV6 0x86dd
 #define PROTOCOL_TCP 6
@@ -65,9 +66,14 @@ bool packet_fill_checksum(uint8_t *frame, size_t length, const struct offload *o
     return true;
 }
 
+static bool is_vlan(uint16_t type)
+{
+    return type == ETH_VLAN || type == ETH_SERVICE_VLAN;
+}
+
 struct packet_verdict packet_judge(const uint8_t *f, size_t length, const struct offload *off)
 {
-    size_t ip = length >= ETH_BYTES && get_be16(f + 12) == ETH_VLAN ? 18 : ETH_BYTES, header, total;
+    size_t ip = length >= ETH_BYTES && is_vlan(get_be16(f + 12)) ? 18 : ETH_BYTES, header, total;
     struct packet_verdict v = { .ipv4 = false };
     uint8_t tail[4] = { 0 };
     uint32_t sum;
@@ -108,7 +114,7 @@ static bool lay_out(const uint8_t *frame, size_t length, const struct offload *o
     if (length < ETH_BYTES + 4)
         return false;
     type = get_be16(frame + 12);
-    if (type == ETH_VLAN) {
+    if (is_vlan(type)) {
         type = get_be16(frame + 16);
         l->ip += 4;
     }

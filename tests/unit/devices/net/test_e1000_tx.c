@@ -384,6 +384,24 @@ TEST(a_tag_is_inserted_when_both_ask_for_it)
     nic_close(&n);
 }
 
+TEST(segments_carry_the_tag_that_vet_names)
+{
+    struct nic n;
+    uint8_t f[5000];
+    size_t length = make_ipv4(f, 6, 4000, 1);
+    struct context c = tcp_context(1000, 4000);
+
+    nic_open(&n, &e1000_class, false);
+    start_tx(&n);
+    wr(&n, CTRL, rd(&n, CTRL) | CTRL_VME);
+    wr(&n, VET, 0x88a8);
+    send_extended(&n, &c, f, length, 2, IXSM | TXSM, TSE | VLE | 0x5064ull << 48);
+    check_segments(&n, f, length, 1000, 4);
+    for (unsigned i = 0; i < 4; i++)
+        CHECK_EQ(get_be32(n.net.sent[i].bytes + 12), 0x88a85064);
+    nic_close(&n);
+}
+
 TEST(an_interrupt_may_be_delayed)
 {
     struct nic n;
