@@ -55,7 +55,7 @@ static bool parse_number(const char *text, uint64_t *value)
 
     errno = 0;
     *value = strtoull(text, &end, 0);
-    return *text && !*end && !errno && *text != '-';
+    return *text >= '0' && *text <= '9' && !*end && !errno;
 }
 
 static bool parse_flag(const char *text, bool *value)
@@ -77,7 +77,8 @@ static bool parse_mac(const char *text, uint8_t mac[6])
     unsigned m[6];
     int used = 0;
 
-    if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5],
+    if (text[strspn(text, "0123456789abcdefABCDEF:")] || /* sscanf() would take signs and spaces */
+        sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5],
                &used) != 6 || text[used])
         return false;
     for (unsigned i = 0; i < 6; i++)

@@ -127,7 +127,7 @@ void vram_touch(struct vram *v, size_t offset, size_t length)
     if (offset >= vram_size(v) || !length)
         return;
     first = offset / PAGE_BYTES;
-    last = (MIN(offset + length, vram_size(v)) - 1) / PAGE_BYTES;
+    last = (offset + MIN(length, vram_size(v) - offset) - 1) / PAGE_BYTES;
     for (size_t i = first; i <= last; i++)
         v->touched[i / 8] |= (uint8_t)(1 << (i % 8));
     if (v->log_dirty)
