@@ -23,7 +23,7 @@ int chardev_open(struct chardev **out, struct loop *loop, const struct chardev_c
 
     if (!cd)
         return error_set(err, -ENOMEM, "chardev %s: out of memory", config->id);
-    cd->in = cd->out = cd->listener = cd->slave = -1;
+    cd->in = cd->out = cd->listener = cd->slave = cd->connecting = -1;
     cd->loop = loop;
     cd->config = *config;
     cd->id = strdup(config->id);

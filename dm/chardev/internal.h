@@ -21,6 +21,8 @@ struct chardev {
     struct chardev_config config; /* what a client needs to connect again; texts are ours */
     char *host, *port;
     struct timer reconnect;
+    int connecting; /* a socket on its way to its peer; -1: none */
+    struct watch *connect_watch;
     int slave; /* the pty's other end, held open so that it never hangs up */
     const struct chardev_user *user;
     void *owner;

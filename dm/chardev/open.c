@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
+#include "dm/base/clock.h"
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/chardev/internal.h"
@@ -180,6 +181,46 @@ static int open_unix(struct chardev *cd, struct error *err)
     return listen_on(cd, fd, err);
 }
 
+static void try_later(struct chardev *cd)
+{
+    timer_set_in(&cd->reconnect, cd->config.reconnect * NS_PER_SEC);
+}
+
+static void end_connecting(struct chardev *cd)
+{
+    watch_close(cd->connect_watch);
+    cd->connect_watch = NULL;
+    cd->connecting = -1;
+}
+
+static void on_connecting(void *arg, unsigned events)
+{
+    struct chardev *cd = arg;
+    int fd = cd->connecting, why = 0;
+    socklen_t size = sizeof(why);
+    struct error err;
+
+    end_connecting(cd);
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size) < 0 || why) {
+        close(fd);
+        try_later(cd);
+    } else if (chardev_up(cd, fd, fd, &err) < 0) {
+        log_warn("chardev %s: %s", cd->id, err.text);
+    }
+}
+
+/* A client that comes back by itself does so while the guest runs: it must not wait for the peer. */
+static int connect_later(struct chardev *cd, int fd, struct error *err)
+{
+    int rc = watch_open(&cd->connect_watch, cd->loop, fd, WATCH_WRITE, on_connecting, cd, err);
+
+    if (rc < 0)
+        close(fd);
+    else
+        cd->connecting = fd;
+    return rc;
+}
+
 static int open_tcp(struct chardev *cd, struct error *err)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
@@ -193,10 +234,16 @@ static int open_tcp(struct chardev *cd, struct error *err)
         fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
         if (fd < 0)
             continue;
+        if (cd->reconnect.loop)
+            no_waiting(fd);
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
         if (cd->config.server ? bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, 4) == 0
                               : connect(fd, a->ai_addr, a->ai_addrlen) == 0)
             break;
+        if (errno == EINPROGRESS) {
+            freeaddrinfo(list);
+            return connect_later(cd, fd, err);
+        }
         rc = errno;
         close(fd);
         errno = rc;
@@ -217,7 +264,7 @@ static void on_reconnect(void *arg)
     struct error err;
 
     if ((cd->path ? open_unix(cd, &err) : open_tcp(cd, &err)) < 0)
-        timer_set_in(&cd->reconnect, cd->config.reconnect * 1000000000ull);
+        try_later(cd);
 }
 
 static int open_socket(struct chardev *cd, struct error *err)
@@ -233,7 +280,7 @@ static int open_socket(struct chardev *cd, struct error *err)
         timer_init(&cd->reconnect, cd->loop, on_reconnect, cd);
     rc = cd->path ? open_unix(cd, err) : open_tcp(cd, err);
     if (rc < 0 && cd->reconnect.loop) { /* the peer may come later: that is what it is for */
-        timer_set_in(&cd->reconnect, cd->config.reconnect * 1000000000ull);
+        try_later(cd);
         rc = 0;
     }
     if (rc < 0)
@@ -265,6 +312,10 @@ void chardev_close_kind(struct chardev *cd)
 {
     if (cd->reconnect.loop)
         timer_clear(&cd->reconnect);
+    if (cd->connecting >= 0) {
+        close(cd->connecting);
+        end_connecting(cd);
+    }
     watch_close(cd->listen_watch);
     if (cd->listener >= 0) {
         close(cd->listener);

@@ -271,6 +271,65 @@ TEST(a_client_that_lost_its_server_comes_back_when_it_is_there_again)
     close_it(&b);
 }
 
+/* A full backlog neither takes nor refuses: the kernel lets a waiting connect() wait. */
+TEST(a_tcp_client_that_may_come_back_never_waits_for_its_peer)
+{
+    struct bench b;
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof(sin);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), fd, fill[4];
+    char port[16];
+
+    CHECK_EQ(bind(listener, (struct sockaddr *)&sin, sizeof(sin)), 0);
+    CHECK_EQ(listen(listener, 0), 0);
+    getsockname(listener, (struct sockaddr *)&sin, &n);
+    snprintf(port, sizeof(port), "%u", ntohs(sin.sin_port));
+    for (unsigned i = 0; i < ARRAY_SIZE(fill); i++) {
+        fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(fill[i], (struct sockaddr *)&sin, sizeof(sin));
+    }
+    open_loop(&b);
+    open_it(&b, &(struct chardev_config){ .id = "c", .kind = "socket", .host = "127.0.0.1",
+                                          .port = port, .fd = -1, .reconnect = 1 });
+    CHECK(!chardev_connected(b.cd)); /* on its way; we are here all the same */
+    close_it(&b);
+    for (unsigned i = 0; i < ARRAY_SIZE(fill); i++)
+        close(fill[i]);
+    while ((fd = accept(listener, NULL, NULL)) >= 0)
+        close(fd);
+    close(listener);
+}
+
+TEST(a_tcp_client_connects_refused_or_taken_once_somebody_listens)
+{
+    struct bench b;
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof(sin);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+    char port[16];
+
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+    CHECK_EQ(bind(listener, (struct sockaddr *)&sin, sizeof(sin)), 0);
+    getsockname(listener, (struct sockaddr *)&sin, &n);
+    snprintf(port, sizeof(port), "%u", ntohs(sin.sin_port));
+    open_loop(&b);
+    open_it(&b, &(struct chardev_config){ .id = "c", .kind = "socket", .host = "127.0.0.1",
+                                          .port = port, .fd = -1, .reconnect = 1 });
+    settle(&b);
+    CHECK(!chardev_connected(b.cd));
+    CHECK_EQ(listen(listener, 1), 0);
+    clock_crank(NS_PER_SEC);
+    settle(&b);
+    CHECK(chardev_connected(b.cd));
+    fd = accept(listener, NULL, NULL);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    put(&b, "here again");
+    CHECK_STR(hear(&b, fd), "here again");
+    close(fd);
+    close(listener);
+    close_it(&b);
+}
+
 TEST(telnets_commands_are_stripped_wherever_they_are_cut)
 {
     static const char in[] = "a\xff\xfb\x01" "b\xff\xfd\x22" "c\xff\xfa\x22\x03\xff\xff\x01\xff\xf0" "d\r\0"
