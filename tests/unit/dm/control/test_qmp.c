@@ -1,150 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* QMP as libxl, xl, xentop and strangers speak it. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-#include "dm/base/bytes.h"
-#include "dm/base/clock.h"
-#include "dm/base/error.h"
-#include "dm/base/loop.h"
-#include "dm/control/fdsets.h"
-#include "dm/control/qmp.h"
-#include "dm/machine/machine.h"
-#include "tests/kit/check.h"
-
-#define CAPABILITIES "{\"execute\":\"qmp_capabilities\"}"
-#define STATUS "{\"execute\":\"query-status\"}"
-#define GREETING                                                                                   \
-    "{\"QMP\":{\"version\":{\"qemu\":{\"micro\":0,\"minor\":2,\"major\":7},\"package\":\"xen-dm\"}," \
-    "\"capabilities\":[]}}\r\n"
-#define DONE "{\"return\":{}}\r\n"
-
-/* A server with libxl's socket and libxenstat's, and a machine that has just what is asked for. */
-struct bench {
-    struct loop *loop;
-    struct qmp *qmp;
-    struct machine machine;
-    struct machine_config config;
-    char folder[40], libxl[80], xenstat[80];
-    char *answer;
-};
-
-static void add(struct bench *b, const char *path, bool events)
-{
-    struct chardev_words words = { .id = "m", .kind = "socket", .path = path, .fd = -1,
-                                   .server = true };
-    struct error err = { "" };
-
-    CHECK_EQ(qmp_add(b->qmp, &words, events, &err), 0);
-}
-
-static void open_bench(struct bench *b, bool machine)
-{
-    memset(b, 0, sizeof(*b));
-    clock_stop(NS_PER_SEC);
-    signal(SIGPIPE, SIG_IGN);
-    strcpy(b->folder, "/tmp/xen-dm-qmp-XXXXXX");
-    CHECK(mkdtemp(b->folder) != NULL);
-    snprintf(b->libxl, sizeof(b->libxl), "%s/libxl", b->folder);
-    snprintf(b->xenstat, sizeof(b->xenstat), "%s/xenstat", b->folder);
-    CHECK_EQ(loop_open(&b->loop, "qmp", NULL), 0);
-    CHECK_EQ(qmp_open(&b->qmp, b->loop, NULL), 0);
-    add(b, b->libxl, true);
-    add(b, b->xenstat, false);
-    b->answer = malloc(8 * MIB);
-    b->config.name = "guest";
-    b->machine.config = &b->config;
-    b->machine.loop = b->loop;
-    b->machine.state = RUN_RUNNING;
-    if (machine)
-        qmp_set_machine(b->qmp, &b->machine);
-}
-
-static void settle(struct bench *b)
-{
-    for (int i = 0; i < 1000 && loop_step(b->loop); i++)
-        ;
-}
-
-static void close_bench(struct bench *b)
-{
-    settle(b);
-    qmp_close(b->qmp);
-    settle(b); /* nothing of it may be left in the loop */
-    CHECK(access(b->libxl, F_OK) < 0);
-    loop_close(b->loop);
-    rmdir(b->folder);
-    free(b->answer);
-}
-
-static int dial(struct bench *b, const char *path)
-{
-    struct sockaddr_un sun = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    strcpy(sun.sun_path, path);
-    CHECK_EQ(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    settle(b);
-    return fd;
-}
-
-/* All that has come from the server; NULL where it has hung up. */
-static const char *hear(struct bench *b, int fd)
-{
-    size_t got = 0;
-    ssize_t n;
-
-    do {
-        settle(b);
-        n = read(fd, b->answer + got, 8 * MIB - 1 - got);
-        got += n > 0 ? (size_t)n : 0;
-    } while (n > 0);
-    b->answer[got] = 0;
-    return n == 0 && !got ? NULL : b->answer;
-}
-
-static void say(int fd, const char *text)
-{
-    CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
-}
-
-static const char *ask(struct bench *b, int fd, const char *text)
-{
-    say(fd, text);
-    return hear(b, fd);
-}
-
-static void expect_error(struct bench *b, int fd, const char *text, const char *class,
-                         const char *part)
-{
-    const char *answer = ask(b, fd, text);
-    char want[128];
-
-    CHECK(answer != NULL);
-    snprintf(want, sizeof(want), "{\"error\":{\"class\":\"%s\",\"desc\":\"", class);
-    if (strncmp(answer, want, strlen(want)) || !strstr(answer, part))
-        print_error("%s\nis answered: %s\n", text, answer);
-    CHECK(!strncmp(answer, want, strlen(want)));
-    CHECK(strstr(answer, part));
-}
-
-/* A client past its greeting and its capabilities. */
-static int client(struct bench *b)
-{
-    int fd = dial(b, b->libxl);
-
-    CHECK_STR(hear(b, fd), GREETING);
-    CHECK_STR(ask(b, fd, CAPABILITIES), DONE);
-    return fd;
-}
+/* QMP's framing, errors and sockets, as libxl and strangers try them. */
+#include "tests/unit/dm/control/qmp_bench.h"
 
 /* ---- Framing ---- */
 
@@ -384,274 +240,6 @@ TEST(a_long_command_that_ends_is_answered)
     close_bench(&b);
 }
 
-/* ---- Descriptors ---- */
-
-static void say_with_fd(int to, const char *text, int fd)
-{
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
-                              .cmsg_type = SCM_RIGHTS } };
-    struct iovec iov = { (void *)text, strlen(text) };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-                          .msg_controllen = sizeof(control) };
-
-    memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-    CHECK_EQ(sendmsg(to, &msg, 0), strlen(text));
-}
-
-TEST(add_fd_takes_the_descriptor_that_came_beside_it)
-{
-    struct bench b;
-    struct error err = { "" };
-    int fd, null = open("/dev/null", O_RDONLY), got;
-    struct stat mine, theirs;
-
-    open_bench(&b, true);
-    fd = client(&b);
-    say_with_fd(fd, "{\"execute\":\"add-fd\",\"arguments\":{\"fdset-id\":4,\"opaque\":\"rd\"}}", null);
-    CHECK(strstr(hear(&b, fd), "\"fdset-id\":4"));
-    got = fdsets_open(qmp_fdsets(b.qmp), 4, false, &err);
-    CHECK(got >= 0);
-    fstat(null, &mine);
-    fstat(got, &theirs);
-    CHECK_EQ(mine.st_rdev, theirs.st_rdev);
-    CHECK(fcntl(got, F_GETFD) & FD_CLOEXEC);
-    close(got);
-    CHECK(fdsets_open(qmp_fdsets(b.qmp), 4, true, &err) < 0); /* it is open for reading only */
-    CHECK_SAYS(err, "writing");
-    CHECK(strstr(ask(&b, fd, "{\"execute\":\"query-fdsets\"}"), "\"opaque\":\"rd\""));
-    CHECK_STR(ask(&b, fd, "{\"execute\":\"remove-fd\",\"arguments\":{\"fdset-id\":4}}"), DONE);
-    expect_error(&b, fd, "{\"execute\":\"remove-fd\",\"arguments\":{\"fdset-id\":4}}",
-                 "GenericError", "not found");
-    close(null);
-    close(fd);
-    close_bench(&b);
-}
-
-TEST(add_fd_without_one_or_with_an_absurd_number_is_refused)
-{
-    struct bench b;
-    int fd, null = open("/dev/null", O_RDONLY);
-
-    open_bench(&b, true);
-    fd = client(&b);
-    expect_error(&b, fd, "{\"execute\":\"add-fd\"}", "GenericError", "SCM_RIGHTS");
-    say_with_fd(fd, "{\"execute\":\"add-fd\",\"arguments\":{\"fdset-id\":-7}}", null);
-    CHECK(strstr(hear(&b, fd), "non-negative"));
-    say_with_fd(fd, "{\"execute\":\"add-fd\",\"arguments\":{\"fdset-id\":2147483647}}", null);
-    CHECK(strstr(hear(&b, fd), "2147483647"));
-    CHECK(strstr(ask(&b, fd, "{\"execute\":\"query-fdsets\"}"), "2147483647"));
-    say_with_fd(fd, "{\"execute\":\"add-fd\",\"arguments\":{}}", null);
-    CHECK(strstr(hear(&b, fd), "\"fdset-id\":0"));
-    close(null);
-    close(fd);
-    close_bench(&b);
-}
-
-TEST(a_descriptor_belongs_to_the_command_it_came_with_and_to_no_later_one)
-{
-    struct bench b;
-    int fd, null = open("/dev/null", O_RDONLY);
-
-    open_bench(&b, true);
-    fd = client(&b);
-    say_with_fd(fd, STATUS, null);
-    CHECK(strstr(hear(&b, fd), "running"));
-    expect_error(&b, fd, "{\"execute\":\"add-fd\"}", "GenericError", "SCM_RIGHTS");
-    say_with_fd(fd, "{\"execute\"", null); /* the first byte of a command in two writes */
-    settle(&b);
-    CHECK(strstr(ask(&b, fd, ":\"add-fd\"}"), "fdset-id"));
-    close(null);
-    close(fd);
-    close_bench(&b);
-}
-
-TEST(descriptors_go_with_the_last_client)
-{
-    struct bench b;
-    struct error err = { "" };
-    int fd, other, null = open("/dev/null", O_RDONLY);
-
-    open_bench(&b, true);
-    fd = client(&b);
-    other = client(&b);
-    say_with_fd(fd, "{\"execute\":\"add-fd\",\"arguments\":{\"fdset-id\":1}}", null);
-    hear(&b, fd);
-    close(fd);
-    settle(&b);
-    fd = fdsets_open(qmp_fdsets(b.qmp), 1, false, &err);
-    CHECK(fd >= 0);
-    close(fd);
-    close(other);
-    settle(&b);
-    CHECK(fdsets_open(qmp_fdsets(b.qmp), 1, false, &err) < 0);
-    close(null);
-    close_bench(&b);
-}
-
-/* ---- Several clients, slow ones, gone ones ---- */
-
-TEST(two_clients_at_once_do_not_hear_each_other)
-{
-    struct bench b;
-    int one, two;
-
-    open_bench(&b, true);
-    one = client(&b);
-    two = client(&b);
-    say(one, "{\"execute\":\"query-");
-    CHECK(strstr(ask(&b, two, STATUS), "running"));
-    CHECK_STR(hear(&b, one), "");
-    CHECK(strstr(ask(&b, one, "name\"}"), "guest"));
-    CHECK_STR(hear(&b, two), "");
-    close(one);
-    close(two);
-    close_bench(&b);
-}
-
-TEST(events_reach_negotiated_clients_of_libxls_socket_and_nobody_on_xenstats)
-{
-    struct bench b;
-    int one, fresh, xentop;
-
-    open_bench(&b, true);
-    one = client(&b);
-    fresh = dial(&b, b.libxl);
-    hear(&b, fresh);
-    xentop = dial(&b, b.xenstat);
-    hear(&b, xentop);
-    CHECK_STR(ask(&b, xentop, CAPABILITIES), DONE);
-    qmp_event(b.qmp, "RESET", json_pack("{s:b}", "guest", 1));
-    qmp_event(b.qmp, "STOP", NULL);
-    CHECK(strstr(hear(&b, one), "\"event\":\"RESET\",\"data\":{\"guest\":true}}\r\n"));
-    CHECK(strstr(b.answer, "\"event\":\"STOP\"}\r\n"));
-    CHECK_STR(hear(&b, fresh), "");
-    CHECK_STR(hear(&b, xentop), "");
-    close(one);
-    close(fresh);
-    close(xentop);
-    close_bench(&b);
-}
-
-/* xentop: greeting, capabilities, then the same question every few seconds, without newlines. */
-TEST(xentops_pattern_is_one_line_for_each_question)
-{
-    struct bench b;
-    int fd;
-
-    open_bench(&b, true);
-    fd = dial(&b, b.xenstat);
-    CHECK_STR(hear(&b, fd), GREETING);
-    CHECK_STR(ask(&b, fd, "{ \"execute\": \"qmp_capabilities\" }"), DONE);
-    for (int i = 0; i < 10; i++) {
-        const char *answer;
-
-        qmp_event(b.qmp, "STOP", NULL);
-        answer = ask(&b, fd, "{ \"execute\": \"query-blockstats\" }");
-        CHECK(!strncmp(answer, "{\"return\":[", 11));
-        CHECK(strchr(answer, '\n')[1] == 0);
-    }
-    close(fd);
-    close_bench(&b);
-}
-
-TEST(a_client_that_never_reads_is_dropped_and_others_live_on)
-{
-    struct bench b;
-    char junk[4096];
-    int deaf, fd, drained = 0;
-    ssize_t n;
-
-    open_bench(&b, true);
-    deaf = client(&b);
-    fd = client(&b);
-    for (int i = 0; i < 200000 && !drained; i++) {
-        n = send(deaf, "{\"execute\":\"query-commands\"}", 28, MSG_NOSIGNAL);
-        settle(&b);
-        drained = n < 0 && errno == EPIPE;
-    }
-    CHECK(drained);
-    while ((n = read(deaf, junk, sizeof(junk))) > 0)
-        ;
-    CHECK_EQ(n <= 0, 1);
-    CHECK(strstr(ask(&b, fd, STATUS), "running"));
-    close(deaf);
-    close(fd);
-    close_bench(&b);
-}
-
-TEST(a_client_that_reads_no_events_is_dropped_without_saying_a_word)
-{
-    struct bench b;
-    int deaf, fd;
-    ssize_t n;
-    static char junk[MIB];
-
-    open_bench(&b, true);
-    deaf = client(&b);
-    for (int i = 0; i < 60000; i++) {
-        qmp_event(b.qmp, "RTC_CHANGE", json_pack("{s:s}", "text",
-                  "some event with a text that makes it a hundred bytes and more, all in all"));
-        if (i % 1000 == 0)
-            settle(&b);
-    }
-    settle(&b);
-    fd = client(&b);
-    while ((n = read(deaf, junk, sizeof(junk))) > 0)
-        ;
-    CHECK_EQ(n, 0); /* the end, not merely nothing for now */
-    close(deaf);
-    close(fd);
-    close_bench(&b);
-}
-
-TEST(a_client_gone_before_its_answer_harms_nobody)
-{
-    struct bench b;
-
-    open_bench(&b, true);
-    for (int i = 0; i < 50; i++) {
-        int fd = dial(&b, b.libxl);
-
-        say(fd, CAPABILITIES STATUS "{\"execute\":\"query-commands\"}" STATUS);
-        close(fd);
-        settle(&b);
-    }
-    close_bench(&b);
-}
-
-TEST(a_client_that_only_closes_its_writing_side_gets_its_answers)
-{
-    struct bench b;
-    int fd;
-
-    open_bench(&b, true);
-    fd = dial(&b, b.libxl);
-    say(fd, CAPABILITIES STATUS);
-    shutdown(fd, SHUT_WR);
-    CHECK(strstr(hear(&b, fd), "running"));
-    close(fd);
-    close_bench(&b);
-}
-
-TEST(a_seventeenth_client_is_turned_away)
-{
-    struct bench b;
-    int fds[17];
-
-    open_bench(&b, true);
-    for (int i = 0; i < 17; i++)
-        fds[i] = dial(&b, b.libxl);
-    CHECK(hear(&b, fds[16]) == NULL);
-    for (int i = 0; i < 17; i++)
-        close(fds[i]);
-    settle(&b);
-    close(client(&b));
-    close_bench(&b);
-}
-
 /* ---- The probe ---- */
 
 TEST(the_probe_answers_what_libxl_asks_and_quits)
@@ -668,6 +256,41 @@ TEST(the_probe_answers_what_libxl_asks_and_quits)
     say(fd, "{\"execute\":\"quit\"}");
     loop_run(b.loop); /* ends by itself */
     CHECK_STR(hear(&b, fd), DONE);
+    close(fd);
+    close_bench(&b);
+}
+
+TEST(random_bytes_and_broken_commands_never_crash_it)
+{
+    static const char *const pieces[] = {
+        "{", "}", "[", "]", "\"", "\\", ":", ",", "\n", " ", "1", "-", "1e999", "null", "\xff", "\xc3",
+        "\"execute\"", "\"query-version\"", "\"arguments\"", "\"id\"", "\\u0000", "\\ud800",
+        "{\"execute\":\"query-version\"}", "{\"execute\":\"query-commands\",\"id\":", "\r\n",
+        "{\"execute\":\"query-status\"}", "{\"arguments\":{},\"execute\":\"x\"}",
+    };
+    struct bench b;
+    uint32_t x = 99;
+    unsigned answers = 0;
+    int fd;
+
+    open_bench(&b, false);
+    fd = client(&b);
+    for (unsigned i = 0; i < 20000; i++) {
+        const char *heard;
+
+        for (unsigned n = 1 + ((x = x * 1664525 + 1013904223) >> 28); n; n--)
+            say(fd, pieces[((x = x * 1664525 + 1013904223) >> 16) % ARRAY_SIZE(pieces)]);
+        heard = hear(&b, fd);
+        answers += heard && *heard;
+        if (!heard || i % 100 == 0) { /* a fresh start, or it waits for a quote for ever */
+            close(fd);
+            fd = client(&b);
+        }
+    }
+    CHECK(answers > 100);
+    close(fd);
+    fd = client(&b);
+    CHECK(strstr(ask(&b, fd, "{\"execute\":\"query-version\"}"), "return"));
     close(fd);
     close_bench(&b);
 }
