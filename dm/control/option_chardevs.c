@@ -9,12 +9,13 @@
 int option_chardev(struct machine_config *c, const char *option, const char *text,
                    struct error *err)
 {
-    static const char *const names[] = { "id", "path", "fd", "server", "wait", "host", "port",
-                                         "telnet", "append", "reconnect", "mux", "signal",
-                                         "nowait", "nodelay", "name", "ipv4", "ipv6", "to",
-                                         "delay", "logfile", NULL };
-    static const char *const kinds[] = { "socket", "pty", "file", "stdio", "null", "pipe",
-                                         "serial", "ringbuf", NULL };
+    static const char *const names[] = { "id",   "path",   "fd",     "server",  "wait",
+                                         "host", "port",   "telnet", "append",  "reconnect",
+                                         "mux",  "signal", "nowait", "nodelay", "name",
+                                         "ipv4", "ipv6",   "to",     "delay",   "logfile",
+                                         NULL };
+    static const char *const kinds[] = { "socket", "pty",    "file",    "stdio", "null",
+                                         "pipe",   "serial", "ringbuf", NULL };
     struct chardev_words *k = &c->chardevs[c->chardev_count];
     struct words w;
     uint64_t n;
@@ -27,8 +28,12 @@ int option_chardev(struct machine_config *c, const char *option, const char *tex
         return rc;
     if (c->chardev_count == CHARDEVS_MOST)
         return error_set(err, -EINVAL, "more than %d -chardev", CHARDEVS_MOST);
-    *k = (struct chardev_words){ .id = words_get(&w, "id"), .kind = w.first, .path = words_get(&w, "path"),
-                                 .host = words_get(&w, "host"), .port = words_get(&w, "port"), .fd = -1,
+    *k = (struct chardev_words){ .id = words_get(&w, "id"),
+                                 .kind = w.first,
+                                 .path = words_get(&w, "path"),
+                                 .host = words_get(&w, "host"),
+                                 .port = words_get(&w, "port"),
+                                 .fd = -1,
                                  .wait = true };
     if (!k->id || !*k->id)
         return error_set(err, -EINVAL, "%s %s: id= is missing", option, text);
@@ -72,8 +77,7 @@ int option_chardev(struct machine_config *c, const char *option, const char *tex
     return 0;
 }
 
-int option_mon(struct machine_config *c, const char *option, const char *text,
-               struct error *err)
+int option_mon(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
     static const char *const names[] = { "chardev", "mode", "pretty", NULL };
     struct words w;
@@ -97,8 +101,7 @@ int option_mon(struct machine_config *c, const char *option, const char *text,
 }
 
 /* -qmp unix:PATH,server,nowait is short for a chardev and a monitor. */
-int option_qmp(struct machine_config *c, const char *option, const char *text,
-               struct error *err)
+int option_qmp(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
     char words[600], id[16];
     int rc;
@@ -115,8 +118,7 @@ int option_qmp(struct machine_config *c, const char *option, const char *text,
     return option_mon(c, option, words, err);
 }
 
-int option_serial(struct machine_config *c, const char *option, const char *text,
-                  struct error *err)
+int option_serial(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
     if (c->serial_count == SERIALS_MOST)
         return error_set(err, -EINVAL, "more than %d serial ports; a PC has four", SERIALS_MOST);

@@ -21,18 +21,19 @@ static int judge_cache(struct drive_words *d, const char *cache, const char *opt
     else if (!strcmp(cache, "unsafe"))
         d->no_flush = true;
     else
-        return error_set(err, -EINVAL,
-                         "%s: cache=%s is not one of writeback, none, writethrough, directsync, unsafe",
-                         option, cache);
+        return error_set(
+            err, -EINVAL,
+            "%s: cache=%s is not one of writeback, none, writethrough, directsync, unsafe", option,
+            cache);
     return 0;
 }
 
-int option_drive(struct machine_config *c, const char *option, const char *text,
-                 struct error *err)
+int option_drive(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
-    static const char *const names[] = { "file", "id", "format", "if", "index", "media",
-                                         "readonly", "cache", "aio", "discard", "serial", "bus",
-                                         "unit", "werror", "rerror", "file.locking",
+    static const char *const names[] = { "file",          "id",      "format",   "if",
+                                         "index",         "media",   "readonly", "cache",
+                                         "aio",           "discard", "serial",   "bus",
+                                         "unit",          "werror",  "rerror",   "file.locking",
                                          "detect-zeroes", NULL };
     struct drive_words *d = &c->drives[c->drive_count];
     const char *kind, *media, *discard;
@@ -48,20 +49,23 @@ int option_drive(struct machine_config *c, const char *option, const char *text,
     if (c->drive_count == DRIVES_MOST)
         return error_set(err, -EINVAL, "more than %d -drive; the PC has four IDE drives",
                          DRIVES_MOST);
-    *d = (struct drive_words){ .id = words_get(&w, "id"), .file = words_get(&w, "file"),
-                               .format = words_get(&w, "format"), .serial = words_get(&w, "serial") };
+    *d = (struct drive_words){ .id = words_get(&w, "id"),
+                               .file = words_get(&w, "file"),
+                               .format = words_get(&w, "format"),
+                               .serial = words_get(&w, "serial") };
     kind = words_get(&w, "if");
     media = words_get(&w, "media");
     discard = words_get(&w, "discard");
     d->ide = !kind || !strcmp(kind, "ide");
     if (kind && strcmp(kind, "ide") && strcmp(kind, "none"))
-        return error_set(err, -EINVAL, "%s: if=%s is not supported yet; use an IDE disk (hda to hdd)",
-                         option, kind);
+        return error_set(err, -EINVAL,
+                         "%s: if=%s is not supported yet; use an IDE disk (hda to hdd)", option,
+                         kind);
     if (media && strcmp(media, "disk") && strcmp(media, "cdrom"))
         return error_set(err, -EINVAL, "%s: media=%s is neither disk nor cdrom", option, media);
     d->cdrom = media && !strcmp(media, "cdrom");
-    if (discard && strcmp(discard, "unmap") && strcmp(discard, "ignore") &&
-        strcmp(discard, "on") && strcmp(discard, "off"))
+    if (discard && strcmp(discard, "unmap") && strcmp(discard, "ignore") && strcmp(discard, "on") &&
+        strcmp(discard, "off"))
         return error_set(err, -EINVAL, "%s: discard=%s is neither unmap nor ignore", option,
                          discard);
     d->discard = discard && (!strcmp(discard, "unmap") || !strcmp(discard, "on"));
@@ -83,9 +87,10 @@ int option_drive(struct machine_config *c, const char *option, const char *text,
         if (d->id && !strcmp(other->id, d->id))
             return error_set(err, -EINVAL, "%s: there are two with id=%s", option, d->id);
         if (d->ide && other->ide && other->index == d->index)
-            return error_set(err, -EINVAL,
-                             "%s: there are two disks at IDE index %u (such as hda and xvda); move one",
-                             option, d->index);
+            return error_set(
+                err, -EINVAL,
+                "%s: there are two disks at IDE index %u (such as hda and xvda); move one", option,
+                d->index);
     }
     if (!d->id) {
         snprintf(id, sizeof(id), "ide%u-%s%u", d->index / 2, d->cdrom ? "cd" : "hd", d->index % 2);
@@ -144,8 +149,7 @@ static const struct pair refused_devices[] = {
     { "isa-fdc", "floppies are not supported yet" },
 };
 
-int option_device(struct machine_config *c, const char *option, const char *text,
-                  struct error *err)
+int option_device(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
     struct device_words *d = &c->devices[c->device_count];
     struct words w;
@@ -181,12 +185,11 @@ const char *device_word(const struct device_words *d, const char *name)
     return NULL;
 }
 
-int option_netdev(struct machine_config *c, const char *option, const char *text,
-                  struct error *err)
+int option_netdev(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
-    static const char *const names[] = { "type", "id", "ifname", "br", "script", "downscript",
-                                         "fd", "hostname", "tftp", "bootfile", "vhost",
-                                         "vnet_hdr", "queues", "sndbuf", NULL };
+    static const char *const names[] = { "type",       "id",       "ifname",   "br",     "script",
+                                         "downscript", "fd",       "hostname", "tftp",   "bootfile",
+                                         "vhost",      "vnet_hdr", "queues",   "sndbuf", NULL };
     struct netdev_words *n = &c->netdevs[c->netdev_count];
     const char *script;
     struct words w;
@@ -199,9 +202,12 @@ int option_netdev(struct machine_config *c, const char *option, const char *text
         return rc;
     if (c->netdev_count == NETDEVS_MOST)
         return error_set(err, -EINVAL, "more than %d -netdev", NETDEVS_MOST);
-    *n = (struct netdev_words){ .id = words_get(&w, "id"), .kind = w.first ? w.first : words_get(&w, "type"),
-                                .ifname = words_get(&w, "ifname"), .hostname = words_get(&w, "hostname"),
-                                .tftp = words_get(&w, "tftp"), .bootfile = words_get(&w, "bootfile"),
+    *n = (struct netdev_words){ .id = words_get(&w, "id"),
+                                .kind = w.first ? w.first : words_get(&w, "type"),
+                                .ifname = words_get(&w, "ifname"),
+                                .hostname = words_get(&w, "hostname"),
+                                .tftp = words_get(&w, "tftp"),
+                                .bootfile = words_get(&w, "bootfile"),
                                 .fd = -1 };
     if (!n->id || !n->kind)
         return error_set(err, -EINVAL, "%s %s: type and id= are needed", option, text);
@@ -226,16 +232,14 @@ int option_netdev(struct machine_config *c, const char *option, const char *text
     return rc;
 }
 
-int option_net(struct machine_config *c, const char *option, const char *text,
-               struct error *err)
+int option_net(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
     if (!strcmp(text, "none"))
         return 0;
     return error_set(err, -EINVAL, "%s %s: use -netdev and -device", option, text);
 }
 
-int option_usb(struct machine_config *c, const char *option, const char *text,
-               struct error *err)
+int option_usb(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
     c->usb = true;
     return 0;

@@ -38,8 +38,9 @@ static int take_name(struct machine_config *c, const char *option, const char *t
 static int take_machine(struct machine_config *c, const char *option, const char *text,
                         struct error *err)
 {
-    static const char *const names[] = { "accel", "suppress-vmdesc", "max-ram-below-4g",
-                                         "igd-passthru", "type", NULL };
+    static const char *const names[] = {
+        "accel", "suppress-vmdesc", "max-ram-below-4g", "igd-passthru", "type", NULL
+    };
     struct words w;
     const char *type, *accel, *limit;
     bool igd = false;
@@ -68,9 +69,9 @@ static int take_machine(struct machine_config *c, const char *option, const char
     } else if (!strcmp(type, "none")) {
         c->kind = MACHINE_NONE;
     } else if (!strcmp(type, "xenpv")) {
-        return error_set(err, -EINVAL,
-                         "%s xenpv: PV backends are not supported yet; use QEMU for PV and PVH guests",
-                         option);
+        return error_set(
+            err, -EINVAL,
+            "%s xenpv: PV backends are not supported yet; use QEMU for PV and PVH guests", option);
     } else {
         return error_set(err, -EINVAL, "%s %s: xen-dm has xenfv and pc,accel=xen", option, type);
     }
@@ -148,7 +149,9 @@ static int take_boot(struct machine_config *c, const char *option, const char *t
         rc = words_only(&w, names, err);
     if (rc < 0)
         return rc;
-    order = w.first ? w.first : words_get(&w, "once") ? words_get(&w, "once") : words_get(&w, "order");
+    order = w.first                 ? w.first
+            : words_get(&w, "once") ? words_get(&w, "once")
+                                    : words_get(&w, "order");
     if (!order)
         return 0;
     if (!*order || order[strspn(order, "abcdnop")])
@@ -180,8 +183,9 @@ static int take_display(struct machine_config *c, const char *option, const char
         return 0;
     if (!strncmp(text, "vnc=", 4))
         return take_vnc(c, option, text + 4, err);
-    return error_set(err, -EINVAL, "%s %s: xen-dm shows the screen by VNC only; set sdl=0 and vnc=1",
-                     option, text);
+    return error_set(err, -EINVAL,
+                     "%s %s: xen-dm shows the screen by VNC only; set sdl=0 and vnc=1", option,
+                     text);
 }
 
 static int take_no_acpi(struct machine_config *c, const char *option, const char *text,
@@ -273,7 +277,7 @@ static int take_help(struct machine_config *c, const char *option, const char *t
 struct option {
     const char *name;
     bool has_text;
-    option_fn *take;      /* NULL: ignored, or refused where `instead` says so */
+    option_fn *take; /* NULL: ignored, or refused where `instead` says so */
     const char *instead;
 };
 
@@ -332,9 +336,12 @@ static const struct option table[] = {
     { "-d", true, NULL, NULL },
     { "-trace", true, NULL, NULL },
 
-    { "-kernel", true, NULL, "direct kernel boot is not supported yet; boot from a disk or CD-ROM" },
-    { "-initrd", true, NULL, "direct kernel boot is not supported yet; boot from a disk or CD-ROM" },
-    { "-append", true, NULL, "direct kernel boot is not supported yet; boot from a disk or CD-ROM" },
+    { "-kernel", true, NULL,
+      "direct kernel boot is not supported yet; boot from a disk or CD-ROM" },
+    { "-initrd", true, NULL,
+      "direct kernel boot is not supported yet; boot from a disk or CD-ROM" },
+    { "-append", true, NULL,
+      "direct kernel boot is not supported yet; boot from a disk or CD-ROM" },
     { "-spice", true, NULL, "spice is not supported; set spice=0 and vnc=1" },
     { "-sdl", false, NULL, "xen-dm shows the screen by VNC only; set sdl=0 and vnc=1" },
     { "-soundhw", true, NULL, "sound is not supported yet; remove soundhw" },
@@ -351,9 +358,12 @@ static const struct option table[] = {
     { "-bios", true, NULL, "firmware is loaded by the toolstack; set bios= in xl.cfg" },
     { "-pflash", true, NULL, "firmware is loaded by the toolstack; set bios= in xl.cfg" },
     { "-object", true, NULL, "COLO and iothread objects are not supported; leave it out" },
-    { "-daemonize", false, NULL, "only a backend process daemonizes, and PV backends are not supported yet" },
-    { "-pidfile", true, NULL, "only a backend process has one, and PV backends are not supported yet" },
-    { "-xen-attach", false, NULL, "PV backends are not supported yet; use QEMU for PV and PVH guests" },
+    { "-daemonize", false, NULL,
+      "only a backend process daemonizes, and PV backends are not supported yet" },
+    { "-pidfile", true, NULL,
+      "only a backend process has one, and PV backends are not supported yet" },
+    { "-xen-attach", false, NULL,
+      "PV backends are not supported yet; use QEMU for PV and PVH guests" },
     { "-global", true, NULL, "properties are given to -device itself; leave it out" },
     { "-qtest", true, NULL, "the qtest protocol is not supported yet" },
     { "-blockdev", true, NULL, "use -drive" },
@@ -377,7 +387,8 @@ static int judge_whole(struct machine_config *c, struct error *err)
     if (c->help || c->version || c->kind == MACHINE_NONE)
         return 0;
     if (!c->have_domid)
-        return error_set(err, -EINVAL, "-xen-domid is missing: xen-dm is started by xl for a domain");
+        return error_set(err, -EINVAL,
+                         "-xen-domid is missing: xen-dm is started by xl for a domain");
     if (!c->ram_mib)
         return error_set(err, -EINVAL, "-m is missing: how much memory has the guest?");
     for (unsigned i = 0; i < c->monitor_count; i++) {
@@ -397,16 +408,23 @@ int options_parse(struct machine_config *c, int argc, char *const argv[], struct
     int rc = 0;
 
     memset(c, 0, sizeof(*c));
-    *c = (struct machine_config){ .kind = MACHINE_HVM, .platform_device = true, .acpi = true,
-                                  .low_limit = LOW_LIMIT_DEFAULT, .cpus = 1, .cpus_most = 1,
-                                  .boot = "cda", .floppy_check = true, .incoming = -1,
+    *c = (struct machine_config){ .kind = MACHINE_HVM,
+                                  .platform_device = true,
+                                  .acpi = true,
+                                  .low_limit = LOW_LIMIT_DEFAULT,
+                                  .cpus = 1,
+                                  .cpus_most = 1,
+                                  .boot = "cda",
+                                  .floppy_check = true,
+                                  .incoming = -1,
                                   .poll_window_us = -1 };
     for (int i = 1; i < argc && rc == 0; i++) {
         const struct option *o = find(argv[i]);
         const char *text = NULL;
 
         if (!o)
-            return error_set(err, -EINVAL, "%s: xen-dm knows no such option; leave it out (-help lists them)",
+            return error_set(err, -EINVAL,
+                             "%s: xen-dm knows no such option; leave it out (-help lists them)",
                              argv[i]);
         if (o->instead)
             return error_set(err, -EINVAL, "%s: %s", o->name, o->instead);

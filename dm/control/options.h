@@ -70,7 +70,7 @@ struct machine_config {
     uint64_t low_limit; /* RAM below 4 GiB ends here at the latest */
     unsigned cpus, cpus_most;
     const char *boot;
-    bool boot_menu, floppy_check;
+    bool floppy_check;
     const char *vnc, *keymap;
     int incoming; /* descriptor, or -1 */
     struct chardev_words chardevs[CHARDEVS_MOST];
