@@ -173,7 +173,7 @@ def type_on_console(guest):
     with guest.vnc() as client:
         client.type("\n")
         client.type('cat >/tmp/typed <<E\n%s\nE\n' % text)
-    wait_until(lambda: guest.sh("cat /tmp/typed", ok=False)[1].strip(), 30, "the typed text to arrive")
+    wait_until(lambda: guest.sh("test -s /tmp/typed", ok=False)[0] == 0, 60, "the typed text to arrive")
     check_equal(guest.sh("cat /tmp/typed"), text, "the text typed through VNC")
     say("guest: text typed through VNC arrived")
 
