@@ -25,7 +25,8 @@
 #define RESEND 0xfe
 #define RESET 0xff
 
-#define ANSWERS 8 /* bytes that keys leave free for answers to the host */
+#define ANSWERS 8   /* bytes that keys leave free for answers to the host */
+#define RELEASES 24 /* and presses for releases, or a key would stay down for ever */
 
 bool ps2_queue_get(struct ps2_queue *q, uint8_t *byte)
 {
@@ -164,6 +165,8 @@ void ps2_keyboard_key(struct ps2_keyboard *k, unsigned key, bool down)
         return;
     alt = k->modifiers & 1;
     n = scancode_bytes(key, down, k->scan_set, alt, bytes);
-    if (k->queue.count + n <= PS2_QUEUE - ANSWERS) /* else it is lost, as on the real one */
+    if (k->queue.count + n <= PS2_QUEUE - ANSWERS - (down ? RELEASES : 0))
         ps2_queue_put(&k->queue, bytes, n);
+    else if (down && !was) /* it is lost, as on the real one, and its release with it */
+        k->down[key / 8] = (uint8_t)(k->down[key / 8] & ~(1 << (key % 8)));
 }

@@ -520,6 +520,27 @@ TEST(keys_nobody_reads_are_dropped_whole_and_answers_still_have_room)
     kbd_close(&k);
 }
 
+TEST(a_key_held_through_a_flood_nobody_reads_is_released)
+{
+    struct kbd k;
+    uint8_t before = 0, last = 0;
+
+    kbd_open(&k);
+    key(&k, KEY_LEFTSHIFT, true);
+    for (unsigned i = 0; i < 200; i++) {
+        key(&k, KEY_A, true);
+        key(&k, KEY_A, false);
+    }
+    key(&k, KEY_LEFTSHIFT, false);
+    while (status(&k) & OBF) {
+        before = last;
+        last = get(&k);
+    }
+    CHECK_EQ(before, 0xf0);
+    CHECK_EQ(last, 0x12);
+    kbd_close(&k);
+}
+
 /* ---- The whole ---- */
 
 TEST(saved_state_out_of_range_is_refused)
