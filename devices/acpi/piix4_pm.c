@@ -384,7 +384,7 @@ static void pm_reset(struct device *dev)
     put_le16(r->pci.config + 0x06, 0x0280);
     r->pci.config[0x3d] = 1;
     put_le32(r->pci.config + PMBASE, 1);
-    put_le32(r->pci.config + 0x90, 1); /* SMBus base */
+    put_le32(r->pci.config + 0x90, 0xb101); /* SMBus base; its host stays disabled (0xd2) */
     for (unsigned cpu = 0; cpu < p->boot_cpus && cpu < 8 * CPU_BYTES; cpu++)
         r->cpus[cpu / 8] |= (uint8_t)(1 << (cpu % 8));
     place_ports(p);

@@ -100,8 +100,14 @@ void vga_mode_now(struct vga *vga, struct vga_mode *m)
     m->compare = ~0u;
     m->plane_mask = r->attr[0x12] & 15;
     m->blank = !(r->attr_index & ATTR_ON) || (r->seq[1] & SEQ1_SCREEN_OFF);
-    if (!vga->ops->mode || !vga->ops->mode(vga->owner, m))
+    if (!vga->ops->mode || !vga->ops->mode(vga->owner, m)) {
         plain_mode(r, m);
+        if (!r->crtc[0]) { /* no BIOS has set a mode yet: a dark monitor, not nine dots */
+            m->width = 640;
+            m->height = 480;
+            m->blank = true;
+        }
+    }
     m->width = MIN(m->width, SCREEN_MAX_WIDTH);
     m->height = MIN(m->height, SCREEN_MAX_HEIGHT);
 }
