@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 400
-# ours
 # dm_restrict=1: the device model gives up root, the file system and all domains but its own, and the
 # guest boots all the same; a CD change by descriptor still works.
 import os
