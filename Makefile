@@ -33,7 +33,7 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 TESTS := $(TEST_SRC:%.c=$(B)/%)
 HEADERS := $(shell find dm ioreq devices pv-backends tests -name '*.h' | LC_ALL=C sort)
 
-.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen install format \
+.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole install format \
         clean packages tests
 .SECONDARY:
 
@@ -94,6 +94,34 @@ check-arrows:
 check-headers: config.mk
 	@for h in $(HEADERS); do \
 	  $(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only -x c -include $$h /dev/null || exit 1; done
+
+# The pretend Xen: stand-ins for its libraries, and whole-process tests of the shipped binary on it.
+SIMXEN := $(patsubst %,$(B)/simxen/lib%,xenctrl.so.4.17 xendevicemodel.so.1 xenforeignmemory.so.1 \
+            xenevtchn.so.1)
+BED_OBJ := $(B)/tests/simxen/state.o $(B)/tests/simxen/store.o \
+           $(patsubst %.c,$(B)/%.o,$(wildcard tests/guest/*.c)) $(B)/tests/whole/run.o
+WHOLE := $(patsubst %.c,$(B)/%,$(wildcard tests/whole/test_*.c))
+
+$(B)/simxen/libsimxen.so: tests/simxen/state.c tests/simxen/simxen.h
+	$(call say,SO)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -Wl,-soname,libsimxen.so $< -o $@
+
+.SECONDEXPANSION:
+$(SIMXEN): $(B)/simxen/lib%: tests/simxen/$$(firstword $$(subst ., ,$$*)).c \
+           tests/simxen/$$(firstword $$(subst ., ,$$*)).map $(B)/simxen/libsimxen.so
+	$(call say,SO)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -Wl,-soname,lib$* \
+	  -Wl,--version-script,$(word 2,$^) $< -L$(@D) -lsimxen -Wl,-rpath,'$$ORIGIN' -o $@
+
+$(WHOLE): $(B)/%: $(B)/%.o $(BED_OBJ) $(B)/tests/kit/check.o
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
+
+-include $(BED_OBJ:.o=.d) $(WHOLE:=.d)
+
+check-whole: all $(SIMXEN) $(WHOLE)
+	@tests/run-unit $(WHOLE)
 
 install: all
 	install -D -m 755 $(B)/xen-dm $(DESTDIR)$(PREFIX)/libexec/xen-dm

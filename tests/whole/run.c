@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Starts the device model as libxl 4.17 does, looks at it from outside, and ends it. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "tests/kit/check.h"
+#include "tests/simxen/simxen.h"
+#include "tests/simxen/store.h"
+#include "tests/whole/run.h"
+
+#define MIB_PAGES (1024 * 1024 / SIMXEN_PAGE)
+#define RAM_MIB 256
+#define WORDS 96
+#define START_MS 10000
+
+uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+struct words {
+    char *word[WORDS];
+    unsigned count;
+};
+
+__attribute__((format(printf, 2, 3))) static void word(struct words *w, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    if (w->count == WORDS - 1 || vasprintf(&w->word[w->count++], format, args) < 0)
+        abort();
+    va_end(args);
+}
+
+/* "-a b" as two words: libxl's own constants. */
+static void words(struct words *w, const char *text)
+{
+    char *copy = strdup(text), *save = NULL;
+
+    for (char *p = strtok_r(copy, " ", &save); p; p = strtok_r(NULL, " ", &save))
+        word(w, "%s", p);
+    free(copy);
+}
+
+/* In libxl's order. */
+static void make_argv(struct words *w, const struct dm *dm, const struct dm_config *c,
+                      const char *binary)
+{
+    word(w, "%s", binary);
+    words(w, "-xen-domid 7 -no-shutdown -chardev");
+    word(w, "socket,id=libxl-cmd,path=%s,server=on,wait=off", dm->qmp);
+    words(w, "-mon chardev=libxl-cmd,mode=control -chardev");
+    word(w, "socket,id=libxenstat-cmd,path=%s/qmp-stat,server=on,wait=off", dm->dir);
+    words(w, "-mon chardev=libxenstat-cmd,mode=control -nodefaults -no-user-config -name guest");
+    words(w, c->vnc ? "-vnc 127.0.0.1:0,to=99" : "-vnc none");
+    words(w, "-display none -serial pty");
+    if (c->vga) {
+        word(w, "-device");
+        word(w, "%s,vgamem_mb=16", c->vga);
+    }
+    words(w, "-boot order=cda");
+    if (c->vcpus > 1) {
+        word(w, "-smp");
+        word(w, "%u,maxcpus=%u", c->vcpus, c->vcpus);
+    }
+    words(w, "-net none -machine xenfv,suppress-vmdesc=on -m");
+    word(w, "%d", RAM_MIB);
+    if (c->disk) {
+        word(w, "-drive");
+        word(w, "file=%s,if=ide,index=0,media=disk,format=raw,cache=writeback", c->disk);
+    }
+    for (unsigned i = 0; c->more && c->more[i]; i++)
+        word(w, "%s", c->more[i]);
+}
+
+static void set_library_path(const char *binary)
+{
+    const char *slash = strrchr(binary, '/');
+    char path[512], *full;
+
+    snprintf(path, sizeof(path), "%.*s/simxen", slash ? (int)(slash - binary) : 1,
+             slash ? binary : ".");
+    full = realpath(path, NULL);
+    setenv("LD_LIBRARY_PATH", full ? full : path, 1);
+    free(full);
+}
+
+static pid_t launch(struct words *w, const char *log)
+{
+    int out = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    pid_t pid;
+
+    pid = vfork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that aborts leaves none behind */
+        dup2(open("/dev/null", O_RDONLY), 0);
+        dup2(out, 1);
+        dup2(out, 2);
+        execv(w->word[0], w->word);
+        _exit(127);
+    }
+    close(out);
+    return pid;
+}
+
+static void show_log(const struct dm *dm)
+{
+    char line[512];
+    FILE *f = fopen(dm->log, "r");
+
+    while (f && fgets(line, sizeof(line), f))
+        fprintf(stderr, "  dm: %s", line);
+    if (f)
+        fclose(f);
+}
+
+static struct dm *open_now; /* a check that failed has left it behind */
+
+void dm_open(struct dm *dm, const struct dm_config *config)
+{
+    const char *binary = getenv("DM") ? getenv("DM") : "build/xen-dm";
+    static struct dm left;
+    struct words w = { .count = 0 };
+    bool running;
+
+    if (open_now)
+        dm_close(open_now, SIGKILL, 1000);
+    open_now = &left;
+    memset(dm, 0, sizeof(*dm));
+    CHECK_EQ(simxen_create(config->vcpus, RAM_MIB * MIB_PAGES, 17 * MIB_PAGES), 0);
+    CHECK_EQ(store_start(), 0);
+    snprintf(dm->dir, sizeof(dm->dir), "%s", simxen_dir());
+    snprintf(dm->log, sizeof(dm->log), "%s/log", dm->dir);
+    snprintf(dm->qmp, sizeof(dm->qmp), "%s/qmp", dm->dir);
+    make_argv(&w, dm, config, binary);
+    set_library_path(binary);
+    dm->start_ns = now_ns();
+    dm->pid = launch(&w, dm->log);
+    running = store_wait("device-model/7/state", "running", START_MS);
+    dm->running_ns = now_ns();
+    left = *dm;
+    while (w.count)
+        free(w.word[--w.count]);
+    if (!running)
+        show_log(dm);
+    CHECK(running);
+}
+
+int dm_close(struct dm *dm, int signal, unsigned ms)
+{
+    static const char *const files[] = { "qmp", "qmp-stat", "log" };
+    struct pollfd end = { .fd = (int)syscall(SYS_pidfd_open, dm->pid, 0), .events = POLLIN };
+    bool ended;
+    char path[128];
+    int status;
+
+    open_now = NULL;
+    if (dm->pid > 0)
+        kill(dm->pid, signal);
+    ended = poll(&end, 1, (int)ms) == 1;
+    if (!ended && dm->pid > 0)
+        kill(dm->pid, SIGKILL);
+    close(end.fd);
+    waitpid(dm->pid, &status, 0);
+    if (!ended || status)
+        show_log(dm);
+    store_stop();
+    for (unsigned i = 0; i < sizeof(files) / sizeof(*files); i++) {
+        snprintf(path, sizeof(path), "%s/%s", dm->dir, files[i]);
+        unlink(path);
+    }
+    simxen_destroy();
+    return ended ? status : -1;
+}
+
+/* ---- Memory ---- */
+
+struct mapping {
+    char name[256];
+    unsigned rss, clean, dirty;
+};
+
+static void account(struct dm_memory *m, const struct mapping *at, const char *dir, bool list)
+{
+    if (!strncmp(at->name, dir, strlen(dir))) {
+        m->guest += at->rss;
+        return;
+    }
+    m->rss += at->rss;
+    m->uss += at->clean + at->dirty;
+    m->dirty += at->dirty;
+    if (list && at->clean + at->dirty)
+        printf("  %6u KiB private (%u written)  %s\n", at->clean + at->dirty, at->dirty,
+               *at->name ? at->name : "(anonymous)");
+}
+
+struct dm_memory dm_memory(const struct dm *dm, bool list)
+{
+    struct dm_memory m = { 0 };
+    struct mapping at = { .rss = 0 };
+    char path[64], line[512], access[5];
+    unsigned long from, to, offset;
+    unsigned n;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "/proc/%d/smaps", dm->pid);
+    f = fopen(path, "r");
+    CHECK(f);
+    while (fgets(line, sizeof(line), f)) {
+        if (sscanf(line, "%lx-%lx %4s %lx %x:%x", &from, &to, access, &offset, &n, &n) == 6) {
+            at = (struct mapping){ .rss = 0 };
+            sscanf(line, "%*x-%*x %*s %*x %*s %*u %255[^\n]", at.name);
+        }
+        if (sscanf(line, "Rss: %u", &n) == 1)
+            at.rss = n;
+        if (sscanf(line, "Private_Clean: %u", &n) == 1)
+            at.clean = n;
+        if (sscanf(line, "Private_Dirty: %u", &n) == 1)
+            at.dirty = n;
+        if (!strncmp(line, "VmFlags:", 8))
+            account(&m, &at, dm->dir, list);
+    }
+    fclose(f);
+    return m;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_WHOLE_RUN_H
+#define TESTS_WHOLE_RUN_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * The shipped binary as a process on the pretend Xen, started with the words libxl uses. The binary
+ * is $DM, or build/xen-dm; the stand-ins are in simxen/ beside it. Output goes to `log`.
+ */
+struct dm_config {
+    unsigned vcpus;
+    const char *vga; /* "VGA", "cirrus-vga" or NULL */
+    bool vnc;
+    const char *disk;        /* raw file of IDE drive 0, or NULL */
+    const char *const *more; /* words for the end, up to a NULL; or NULL */
+};
+
+struct dm {
+    pid_t pid;
+    char dir[64], log[96], qmp[96];
+    uint64_t start_ns, running_ns; /* exec, and `running` in xenstore */
+};
+
+/* The process's memory in KiB, without the guest's (which Xen's own mappings do not count). */
+struct dm_memory {
+    unsigned rss, uss, dirty; /* dirty: private and written */
+    unsigned guest;
+};
+
+void dm_open(struct dm *dm, const struct dm_config *config); /* to `running`; fails the test */
+int dm_close(struct dm *dm, int signal, unsigned ms); /* its status; -1: it did not end in time */
+struct dm_memory dm_memory(const struct dm *dm, bool list);
+uint64_t now_ns(void);
+
+#endif
