@@ -79,6 +79,7 @@ struct simxen_seen {
     unsigned power_buttons, pins;
     unsigned dm_ops[32]; /* by XEN_DMOP_ */
     unsigned maps, map_pages, notifies;
+    unsigned events; /* that went to a handle: the rest found their port masked */
 };
 
 struct simxen {

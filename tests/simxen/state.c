@@ -171,6 +171,7 @@ static void put_event(struct simxen_local *l, uint32_t port)
         snprintf(name, sizeof(name), "evt%u", l->handle);
         *fd = open_file(name, O_WRONLY | O_NONBLOCK) + 1;
     }
+    own.state->seen.events++;
     if (!*fd || write(*fd - 1, &port, sizeof(port)) != sizeof(port))
         fprintf(stderr, "simxen: event channel %u: nobody reads handle %u\n", port, l->handle);
 }

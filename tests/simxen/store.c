@@ -244,7 +244,7 @@ static void request(int fd, const struct xsd_sockmsg *head, char *text)
     case XS_SET_PERMS:
         break;
     case XS_GET_DOMAIN_PATH:
-        snprintf(out, sizeof(out), "/local/domain/%s", text);
+        snprintf(out, sizeof(out), "/local/domain/%.16s", text);
         reply(fd, head->type, head->req_id, out, strlen(out) + 1);
         return;
     default:
