@@ -59,7 +59,8 @@ def two_clients(guest):
     check(second.command("query-block"), "QMP lists no drives once the first client has gone")
     second.close()
     with guest.vnc() as one, guest.vnc() as other:
-        check_equal(one.screenshot()[:2], other.screenshot()[:2], "the sizes that two viewers see")
+        a, b = one.screenshot(), other.screenshot()
+        check_equal((a.width, a.height), (b.width, b.height), "the size that the second viewer sees")
     say("two QMP clients and two viewers at once are served")
 
 
