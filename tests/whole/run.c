@@ -127,18 +127,18 @@ static void show_log(const struct dm *dm)
         fclose(f);
 }
 
-static struct dm *open_now; /* a check that failed has left it behind */
+/* What a check that failed has left behind. */
+static struct dm left;
+static bool is_left;
 
 void dm_open(struct dm *dm, const struct dm_config *config)
 {
     const char *binary = getenv("DM") ? getenv("DM") : "build/xen-dm";
-    static struct dm left;
     struct words w = { .count = 0 };
     bool running;
 
-    if (open_now)
-        dm_close(open_now, SIGKILL, 1000);
-    open_now = &left;
+    if (is_left)
+        dm_close(&left, SIGKILL, 1000);
     memset(dm, 0, sizeof(*dm));
     CHECK_EQ(simxen_create(config->vcpus, RAM_MIB * MIB_PAGES, 17 * MIB_PAGES), 0);
     CHECK_EQ(store_start(), 0);
@@ -149,9 +149,10 @@ void dm_open(struct dm *dm, const struct dm_config *config)
     set_library_path(binary);
     dm->start_ns = now_ns();
     dm->pid = launch(&w, dm->log);
+    left = *dm;
+    is_left = true;
     running = store_wait("device-model/7/state", "running", START_MS);
     dm->running_ns = now_ns();
-    left = *dm;
     while (w.count)
         free(w.word[--w.count]);
     if (!running)
@@ -159,31 +160,38 @@ void dm_open(struct dm *dm, const struct dm_config *config)
     CHECK(running);
 }
 
-int dm_close(struct dm *dm, int signal, unsigned ms)
+int dm_end(struct dm *dm, int signal, unsigned ms)
 {
-    static const char *const files[] = { "qmp", "qmp-stat", "log" };
     struct pollfd end = { .fd = (int)syscall(SYS_pidfd_open, dm->pid, 0), .events = POLLIN };
     bool ended;
-    char path[128];
     int status;
 
-    open_now = NULL;
-    if (dm->pid > 0)
-        kill(dm->pid, signal);
+    kill(dm->pid, signal);
     ended = poll(&end, 1, (int)ms) == 1;
-    if (!ended && dm->pid > 0)
+    if (!ended)
         kill(dm->pid, SIGKILL);
     close(end.fd);
     waitpid(dm->pid, &status, 0);
-    if (!ended || status)
+    dm->pid = left.pid = 0;
+    if (signal != SIGKILL && (!ended || status))
         show_log(dm);
+    return ended ? status : -1;
+}
+
+int dm_close(struct dm *dm, int signal, unsigned ms)
+{
+    static const char *const files[] = { "qmp", "qmp-stat", "log" };
+    int status = dm->pid > 0 ? dm_end(dm, signal, ms) : 0;
+    char path[128];
+
+    is_left = false;
     store_stop();
     for (unsigned i = 0; i < sizeof(files) / sizeof(*files); i++) {
         snprintf(path, sizeof(path), "%s/%s", dm->dir, files[i]);
         unlink(path);
     }
     simxen_destroy();
-    return ended ? status : -1;
+    return status;
 }
 
 /* ---- Memory ---- */

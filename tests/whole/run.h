@@ -31,7 +31,9 @@ struct dm_memory {
 };
 
 void dm_open(struct dm *dm, const struct dm_config *config); /* to `running`; fails the test */
-int dm_close(struct dm *dm, int signal, unsigned ms); /* its status; -1: it did not end in time */
+/* A signal (0: none), and its status; -1: it did not end in time. _end leaves Xen to look at. */
+int dm_end(struct dm *dm, int signal, unsigned ms);
+int dm_close(struct dm *dm, int signal, unsigned ms);
 struct dm_memory dm_memory(const struct dm *dm, bool list);
 uint64_t now_ns(void);
 
