@@ -17,7 +17,7 @@
 #define CFC 0xcfc
 #define SPINS 2000 /* before a vCPU sleeps */
 
-static uint32_t cf8;
+static _Atomic uint32_t cf8; /* one for all vCPUs, as in Xen */
 
 static uint64_t ones(unsigned size)
 {
@@ -135,11 +135,14 @@ static uint64_t request(unsigned vcpu, ioreq_t want)
 /* Where a port access goes: configuration cycles are requests of their own. */
 static uint64_t port_access(unsigned vcpu, ioreq_t want)
 {
+    uint32_t selected;
+
     if (want.addr == CF8 && want.size == 4 && want.dir == IOREQ_WRITE)
         cf8 = (uint32_t)want.data; /* Xen listens in, and sends it on */
-    if (want.addr >= CFC && want.addr < CFC + 4 && cf8 >> 31) {
+    selected = cf8;
+    if (want.addr >= CFC && want.addr < CFC + 4 && selected >> 31) {
         want.type = IOREQ_TYPE_PCI_CONFIG;
-        want.addr = (uint64_t)(cf8 >> 8 & 0xffff) << 32 | (cf8 & 0xfc) | (want.addr & 3);
+        want.addr = (uint64_t)(selected >> 8 & 0xffff) << 32 | (selected & 0xfc) | (want.addr & 3);
     }
     return request(vcpu, want);
 }

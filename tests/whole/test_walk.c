@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "tests/guest/guest.h"
 #include "tests/kit/check.h"
 #include "tests/simxen/simxen.h"
@@ -157,13 +158,20 @@ static void *walk(void *arg)
     return NULL;
 }
 
-static void walk_on(const struct dm_config *config)
+static void walk_on(struct dm_config *config)
 {
+    char disk[] = "/dev/shm/simxen-disk-XXXXXX";
+    int fd = mkstemp(disk);
     struct walker walkers[VCPUS];
     unsigned seed = number("WALK_SEED", 1), steps = number("WALK_STEPS", STEPS);
     struct dm dm;
 
+    CHECK(fd >= 0);
+    CHECK_EQ(ftruncate(fd, 1 << 20), 0);
+    close(fd);
+    config->disk = disk;
     dm_open(&dm, config);
+    unlink(disk);
     guest_pci_setup();
     for (unsigned i = 0; i < VCPUS; i++) {
         walkers[i] = (struct walker){ .vcpu = i,
