@@ -33,8 +33,8 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 TESTS := $(TEST_SRC:%.c=$(B)/%)
 HEADERS := $(shell find dm ioreq devices pv-backends tests -name '*.h' | LC_ALL=C sort)
 
-.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole install format \
-        clean packages tests
+.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole \
+        install format clean packages tests
 .SECONDARY:
 
 all: $(B)/xen-dm
@@ -121,7 +121,7 @@ $(WHOLE): $(B)/%: $(B)/%.o $(BED_OBJ) $(B)/tests/kit/check.o
 -include $(BED_OBJ:.o=.d) $(WHOLE:=.d)
 
 check-whole: all $(SIMXEN) $(WHOLE)
-	@tests/run-unit $(WHOLE)
+	@DM=$(B)/xen-dm tests/run-unit $(WHOLE)
 
 install: all
 	install -D -m 755 $(B)/xen-dm $(DESTDIR)$(PREFIX)/libexec/xen-dm
