@@ -131,14 +131,22 @@ static void show_log(const struct dm *dm)
 static struct dm left;
 static bool is_left;
 
+static void close_left(void)
+{
+    if (is_left)
+        dm_close(&left, SIGKILL, 1000);
+}
+
 void dm_open(struct dm *dm, const struct dm_config *config)
 {
+    static bool registered;
     const char *binary = getenv("DM") ? getenv("DM") : "build/xen-dm";
     struct words w = { .count = 0 };
     bool running;
 
-    if (is_left)
-        dm_close(&left, SIGKILL, 1000);
+    close_left();
+    if (!registered)
+        registered = !atexit(close_left); /* after the last test */
     memset(dm, 0, sizeof(*dm));
     CHECK_EQ(simxen_create(config->vcpus, RAM_MIB * MIB_PAGES, 17 * MIB_PAGES), 0);
     CHECK_EQ(store_start(), 0);
