@@ -71,6 +71,7 @@ check-unit: $(TESTS)
 
 check-fast: packages
 	@$(MAKE) --no-print-directory SAN=address,undefined check-unit check-arrows
+	@$(MAKE) --no-print-directory check-whole
 
 check: packages
 	@tests/check

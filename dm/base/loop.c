@@ -20,7 +20,7 @@
 #include "dm/base/loop.h"
 
 #define EVENTS_A_PASS 32
-#define HITS_A_LOOK 8
+#define HITS_A_LOOK 16
 #define WINDOW_DEFAULT (50 * NS_PER_US)
 #define WINDOW_LEAST (2 * NS_PER_US)
 
@@ -384,6 +384,11 @@ void loop_set_poll_window(struct loop *l, uint64_t ns)
 {
     l->window_most = ns;
     l->window = ns;
+}
+
+bool loop_polls(const struct loop *l)
+{
+    return l->pollers && l->window_most;
 }
 
 static bool poll_once(struct loop *l)

@@ -78,6 +78,8 @@ void loop_remove_poller(struct loop *loop, struct poller *poller);
 /* The longest such window in nanoseconds; 0 never polls. Default 50 us. Any thread, before run. */
 void loop_set_poll_window(struct loop *loop, uint64_t ns);
 
+bool loop_polls(const struct loop *loop); /* whether it has pollers and a window for them */
+
 struct hook {
     void (*fn)(void *arg); /* runs once each pass before the loop may sleep */
     void *arg;
