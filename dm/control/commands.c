@@ -15,8 +15,8 @@ static void run_capabilities(struct command *cmd)
 
 static void run_version(struct command *cmd)
 {
-    command_return(cmd, json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "micro", 0, "minor", 2,
-                                  "major", 7, "package", "xen-dm"));
+    command_return(cmd, json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "micro", QEMU_MICRO,
+                                  "minor", QEMU_MINOR, "major", QEMU_MAJOR, "package", "xen-dm"));
 }
 
 static void run_commands(struct command *cmd)

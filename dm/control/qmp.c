@@ -25,9 +25,6 @@
 #define INPUT_MOST MIB
 #define OUTPUT_MOST (4 * MIB)
 #define CLIENTS_MOST 16
-#define QEMU_MAJOR 7 /* whose dialect we speak: clients look at it */
-#define QEMU_MINOR 2
-#define QEMU_MICRO 0
 
 struct listener {
     struct listener *next;

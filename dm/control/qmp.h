@@ -16,6 +16,11 @@ struct machine;
  */
 struct qmp;
 
+/* Whose dialect we speak: clients look at it. */
+#define QEMU_MAJOR 7
+#define QEMU_MINOR 2
+#define QEMU_MICRO 0
+
 int qmp_open(struct qmp **out, struct loop *loop, struct error *err);
 void qmp_close(struct qmp *qmp); /* unlinks its sockets; NULL is fine */
 /* Listens (server) or connects as a chardev's words say. `events`: whether its clients get any. */

@@ -7,6 +7,7 @@
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
+#include "dm/machine/gather.h"
 #include "dm/machine/machine.h"
 #include "dm/xen/domain.h"
 #include "dm/xen/store.h"
@@ -27,67 +28,25 @@ const char *machine_state_name(const struct machine *m)
 
 /* ---- Draining: every device that may have something in flight, each on its loop ---- */
 
-struct drain {
-    struct machine *machine;
-    unsigned left;
-    void (*done)(void *arg);
-    void *arg;
-};
-
-struct share {
-    struct drain *drain;
-    struct device *device;
-};
-
-static void reported(void *arg)
-{
-    struct drain *d = arg;
-
-    if (--d->left)
-        return;
-    d->done(d->arg);
-    free(d);
-}
-
-static void device_drained(void *arg)
-{
-    struct drain *d = arg;
-
-    loop_post(d->machine->loop, reported, d);
-}
-
 static void drain_one(void *arg)
 {
     struct share *s = arg;
 
-    device_class_of(s->device)->drain(s->device, device_drained, s->drain);
+    device_class_of(s->device)->drain(s->device, gather_report, s->gather);
     free(s);
 }
 
 static void drain_all(struct machine *m, void (*done)(void *arg), void *arg)
 {
-    struct drain *d = calloc(1, sizeof(*d));
+    struct gather *g = gather_begin(m->loop, done, arg);
 
-    if (!d) {
-        log_error("out of memory for a drain");
-        loop_post(m->loop, done, arg);
-        return;
-    }
-    *d = (struct drain){ .machine = m, .left = 1, .done = done, .arg = arg };
     for (unsigned i = 0; i < m->placed_count; i++) {
         struct placed *p = &m->placed[i];
-        struct share *s;
 
-        if (!device_class_of(p->device)->drain)
-            continue;
-        s = malloc(sizeof(*s));
-        if (!s)
-            continue;
-        *s = (struct share){ .drain = d, .device = p->device };
-        d->left++;
-        loop_post(p->seat->loop, drain_one, s);
+        if (device_class_of(p->device)->drain)
+            gather_ask(g, p->seat->loop, drain_one, p->device, 0);
     }
-    loop_post(m->loop, reported, d);
+    gather_end(g);
 }
 
 static void resume_one(void *arg)
