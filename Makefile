@@ -98,8 +98,8 @@ check-headers: config.mk
 
 # The pretend Xen: stand-ins for its libraries, and whole-process tests of the shipped binary on it.
 SIMXEN := $(patsubst %,$(B)/simxen/lib%,xenctrl.so.4.17 xendevicemodel.so.1 xenforeignmemory.so.1 \
-            xenevtchn.so.1)
-BED_OBJ := $(B)/tests/simxen/state.o $(B)/tests/simxen/store.o \
+            xenevtchn.so.1 xengnttab.so.1)
+BED_OBJ := $(patsubst %,$(B)/tests/simxen/%.o,state store xengnttab) \
            $(patsubst %.c,$(B)/%.o,$(wildcard tests/guest/*.c)) $(B)/tests/whole/run.o
 WHOLE := $(patsubst %.c,$(B)/%,$(wildcard tests/whole/test_*.c))
 

@@ -39,4 +39,8 @@ uint64_t guest_bar(unsigned devfn, unsigned bar); /* what it was given */
 uint8_t *guest_page(uint64_t addr);
 void guest_touched(uint64_t addr); /* a write of the guest's own, for dirty tracking */
 
+/* Lets dom0 at the page of an address. To end it is refused while the page is mapped there. */
+uint32_t guest_grant(uint64_t addr, bool read_only);
+bool guest_grant_end(uint32_t ref);
+
 #endif

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <xen/xen.h>
+#include <xen/grant_table.h>
 #include <xen/hvm/ioreq.h>
 
 /*
@@ -32,6 +33,7 @@
 #define SIMXEN_HANDLES 32
 #define SIMXEN_MSIS 256
 #define SIMXEN_PARAMS 64
+#define SIMXEN_GRANTS 32768u /* 64 frames of the first version's table */
 #define SIMXEN_PAGE 4096u
 
 #define SIMXEN_VALID 0x80000000u
@@ -79,7 +81,14 @@ struct simxen_seen {
     unsigned power_buttons, pins;
     unsigned dm_ops[32]; /* by XEN_DMOP_ */
     unsigned maps, map_pages, notifies;
+    unsigned grant_maps, grant_unmaps; /* pages */
+    unsigned grant_batches, grant_copies, grant_errors;
     unsigned events; /* that went to a handle: the rest found their port masked */
+};
+
+/* Xen's own count beside each entry of the guest's grant table. */
+struct simxen_grant {
+    uint32_t maps, writers;
 };
 
 struct simxen {
@@ -96,6 +105,9 @@ struct simxen {
     struct simxen_local locals[SIMXEN_PORTS];
     bool handles[SIMXEN_HANDLES];
     uint64_t params[SIMXEN_PARAMS];
+    grant_entry_v1_t grants[SIMXEN_GRANTS]; /* the guest's, as it sees it */
+    struct simxen_grant granted[SIMXEN_GRANTS];
+    unsigned live_grants; /* pages mapped by the device model now: what is left is a leak */
     uint64_t vram_first, vram_count; /* track_dirty_vram's range; a new one is all dirty once */
     struct simxen_seen seen;
 };
@@ -105,12 +117,15 @@ struct simxen *simxen(void);
 uint32_t *simxen_p2m(void);
 uint8_t *simxen_dirty(void); /* a byte for each guest frame: written since it was asked for */
 int simxen_ram_fd(void);
+uint8_t *simxen_ram(void); /* all machine frames */
 int simxen_ioreq_fd(void);
 const char *simxen_dir(void);
 void simxen_lock(void);
 void simxen_unlock(void);
 void simxen_syscall(void); /* what a hypercall costs in kind */
 void simxen_crash(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+void simxen_notify(uint32_t local); /* wakes the domain's end: one system call */
 
 /* The lock is held. 0 or a negative errno. */
 int simxen_populate(uint64_t gfn);
@@ -124,8 +139,8 @@ int simxen_select(unsigned space, uint64_t first, uint64_t last); /* a server's 
  * the VGA window. headroom_pages may be populated by the device model.
  */
 int simxen_create(unsigned vcpus, uint64_t low_pages, uint64_t headroom_pages);
-void simxen_destroy(void); /* removes the directory */
-uint8_t *simxen_ram(void); /* all machine frames */
+void simxen_destroy(void);  /* removes the directory */
+unsigned simxen_reap(void); /* what the kernel does for a dead process; grants that were mapped */
 volatile ioreq_t *simxen_slot(unsigned server, unsigned vcpu);
 volatile struct buffered_iopage *simxen_posted(unsigned server);
 

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,6 +191,15 @@ void simxen_raise(uint32_t local)
     put_event(l, local);
 }
 
+void simxen_notify(uint32_t local)
+{
+    uint32_t *wakes = &own.state->remotes[own.state->locals[local].remote].wakes;
+
+    __atomic_fetch_add(&own.state->seen.notifies, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(wakes, 1, __ATOMIC_SEQ_CST);
+    syscall(SYS_futex, wakes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 /* ---- ioreq servers ---- */
 
 static bool has_range(const struct simxen_server *s, unsigned space, uint64_t first, uint64_t last)
@@ -322,6 +333,25 @@ uint8_t *simxen_ram(void)
         own.frames = p;
     }
     return own.frames;
+}
+
+/* ioreq servers are the domain's, and stay. */
+unsigned simxen_reap(void)
+{
+    struct simxen *s = own.state;
+    unsigned live;
+
+    simxen_lock();
+    live = s->live_grants;
+    s->live_grants = 0;
+    memset(s->granted, 0, sizeof(s->granted));
+    for (unsigned i = 0; i < SIMXEN_GRANTS; i++)
+        s->grants[i].flags &= (uint16_t)~(GTF_reading | GTF_writing);
+    memset(s->locals, 0, sizeof(s->locals));
+    for (unsigned i = 0; i < SIMXEN_PORTS; i++)
+        s->remotes[i].local = 0;
+    simxen_unlock();
+    return live;
 }
 
 static uint8_t *pages_of(unsigned server)

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The stand-in for libxenctrl.so.4.17: what xen-dm calls of it. */
+/*
+ * The stand-in for libxenctrl.so.4.17: what xen-dm and the stock device model call of it. Passing
+ * host devices through is named, because the stock one is linked to all it could ever call, and
+ * ends the domain.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,3 +88,53 @@ int xc_domain_send_trigger(xc_interface *xch, uint32_t domid, uint32_t trigger, 
     __atomic_fetch_add(&simxen()->seen.power_buttons, 1, __ATOMIC_RELAXED);
     return 0;
 }
+
+/* The older names of the two above. */
+int xc_set_hvm_param(xc_interface *xch, uint32_t domid, int param, unsigned long value)
+{
+    return xc_hvm_param_set(xch, domid, (uint32_t)param, value);
+}
+
+int xc_get_hvm_param(xc_interface *xch, uint32_t domid, int param, unsigned long *value)
+{
+    uint64_t wide = 0;
+    int rc = xc_hvm_param_get(xch, domid, (uint32_t)param, &wide);
+
+    if (rc == 0)
+        *value = wide;
+    return rc;
+}
+
+int xc_domain_shutdown(xc_interface *xch, uint32_t domid, int reason)
+{
+    struct simxen *s = simxen();
+
+    simxen_syscall();
+    if (domid != SIMXEN_DOMID)
+        return fail(ESRCH);
+    simxen_lock();
+    if (!s->shut_down) /* the first one wins */
+        s->shutdown_reason = (unsigned)reason;
+    s->shut_down = true;
+    simxen_unlock();
+    return 0;
+}
+
+/* Under other names, for the arguments do not matter. */
+#define NOT_HERE(name)                                                                             \
+    void absent_##name(void) __asm__(#name);                                                       \
+    void absent_##name(void)                                                                       \
+    {                                                                                              \
+        simxen_crash("%s: nothing is passed through on the pretend Xen", #name);                   \
+    }
+
+NOT_HERE(xc_domain_bind_pt_pci_irq)
+NOT_HERE(xc_domain_iomem_permission)
+NOT_HERE(xc_domain_ioport_mapping)
+NOT_HERE(xc_domain_memory_mapping)
+NOT_HERE(xc_domain_unbind_msi_irq)
+NOT_HERE(xc_domain_unbind_pt_irq)
+NOT_HERE(xc_domain_update_msi_irq)
+NOT_HERE(xc_physdev_map_pirq)
+NOT_HERE(xc_physdev_map_pirq_msi)
+NOT_HERE(xc_physdev_unmap_pirq)

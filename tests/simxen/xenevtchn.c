@@ -6,12 +6,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <xenevtchn.h>
 #include "tests/simxen/simxen.h"
@@ -140,15 +137,9 @@ int xenevtchn_unbind(xenevtchn_handle *h, evtchn_port_t port)
 
 int xenevtchn_notify(xenevtchn_handle *h, evtchn_port_t port)
 {
-    struct simxen_local *l = local_of(h, port);
-    uint32_t *wakes;
-
-    if (!l)
+    if (!local_of(h, port))
         return fail(EINVAL);
-    wakes = &simxen()->remotes[l->remote].wakes;
-    __atomic_fetch_add(&simxen()->seen.notifies, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(wakes, 1, __ATOMIC_SEQ_CST);
-    syscall(SYS_futex, wakes, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    simxen_notify(port);
     return 0;
 }
 

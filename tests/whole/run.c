@@ -21,6 +21,7 @@
 #define RAM_MIB 256
 #define WORDS 96
 #define START_MS 10000
+#define STOCK "/usr/libexec/xen-qemu-system-i386"
 
 uint64_t now_ns(void)
 {
@@ -55,6 +56,16 @@ static void words(struct words *w, const char *text)
     free(copy);
 }
 
+static const char *setting(const char *name, const char *otherwise)
+{
+    return getenv(name) ? getenv(name) : otherwise;
+}
+
+static const char *our_binary(void)
+{
+    return setting("DM", "build/xen-dm");
+}
+
 /* In libxl's order. */
 static void make_argv(struct words *w, const struct dm *dm, const struct dm_config *c,
                       const char *binary)
@@ -86,8 +97,9 @@ static void make_argv(struct words *w, const struct dm *dm, const struct dm_conf
         word(w, "%s", c->more[i]);
 }
 
-static void set_library_path(const char *binary)
+static void set_library_path(void)
 {
+    const char *binary = our_binary();
     const char *slash = strrchr(binary, '/');
     char path[512], *full;
 
@@ -140,7 +152,7 @@ static void close_left(void)
 void dm_open(struct dm *dm, const struct dm_config *config)
 {
     static bool registered;
-    const char *binary = getenv("DM") ? getenv("DM") : "build/xen-dm";
+    const char *binary = config->stock ? setting("STOCK", STOCK) : our_binary();
     struct words w = { .count = 0 };
     bool running;
 
@@ -154,7 +166,7 @@ void dm_open(struct dm *dm, const struct dm_config *config)
     snprintf(dm->log, sizeof(dm->log), "%s/log", dm->dir);
     snprintf(dm->qmp, sizeof(dm->qmp), "%s/qmp", dm->dir);
     make_argv(&w, dm, config, binary);
-    set_library_path(binary);
+    set_library_path();
     dm->start_ns = now_ns();
     dm->pid = launch(&w, dm->log);
     left = *dm;

@@ -7,10 +7,12 @@
 #include <sys/types.h>
 
 /*
- * The shipped binary as a process on the pretend Xen, started with the words libxl uses. The binary
- * is $DM, or build/xen-dm; the stand-ins are in simxen/ beside it. Output goes to `log`.
+ * A device model as a process on the pretend Xen, started with the words libxl uses: ours, $DM or
+ * build/xen-dm, with the stand-ins in simxen/ beside it; or Debian's QEMU, $STOCK or where
+ * qemu-system-xen has it, on the same stand-ins. Output goes to `log`.
  */
 struct dm_config {
+    bool stock;
     unsigned vcpus;
     const char *vga; /* "VGA", "cirrus-vga" or NULL */
     bool vnc;
