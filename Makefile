@@ -97,6 +97,8 @@ check-headers: config.mk
 	  $(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only -x c -include $$h /dev/null || exit 1; done
 
 # The pretend Xen: stand-ins for its libraries, and whole-process tests of the shipped binary on it.
+# The stand-ins are never sanitized, for Debian's QEMU loads them too.
+SO_CFLAGS = $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CFLAGS)) -fPIC -shared
 SIMXEN := $(patsubst %,$(B)/simxen/lib%,xenctrl.so.4.17 xendevicemodel.so.1 xenforeignmemory.so.1 \
             xenevtchn.so.1 xengnttab.so.1)
 BED_OBJ := $(patsubst %,$(B)/tests/simxen/%.o,state store xengnttab) \
@@ -106,13 +108,13 @@ WHOLE := $(patsubst %.c,$(B)/%,$(wildcard tests/whole/test_*.c))
 $(B)/simxen/libsimxen.so: tests/simxen/state.c tests/simxen/simxen.h
 	$(call say,SO)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -Wl,-soname,libsimxen.so $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(SO_CFLAGS) -Wl,-soname,libsimxen.so $< -o $@
 
 .SECONDEXPANSION:
 $(SIMXEN): $(B)/simxen/lib%: tests/simxen/$$(firstword $$(subst ., ,$$*)).c \
            tests/simxen/$$(firstword $$(subst ., ,$$*)).map $(B)/simxen/libsimxen.so
 	$(call say,SO)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -Wl,-soname,lib$* \
+	$(Q)$(CC) $(CPPFLAGS) $(SO_CFLAGS) -Wl,-soname,lib$* \
 	  -Wl,--version-script,$(word 2,$^) $< -L$(@D) -lsimxen -Wl,-rpath,'$$ORIGIN' -o $@
 
 $(WHOLE): $(B)/%: $(B)/%.o $(BED_OBJ) $(B)/tests/kit/check.o
