@@ -34,7 +34,7 @@ TESTS := $(TEST_SRC:%.c=$(B)/%)
 HEADERS := $(shell find dm ioreq devices pv-backends tests -name '*.h' | LC_ALL=C sort)
 
 .PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole \
-        install format clean packages tests
+        check-qtest install format clean packages tests
 .SECONDARY:
 
 all: $(B)/xen-dm
@@ -71,7 +71,7 @@ check-unit: $(TESTS)
 
 check-fast: packages
 	@$(MAKE) --no-print-directory SAN=address,undefined check-unit check-arrows
-	@$(MAKE) --no-print-directory check-whole
+	@$(MAKE) --no-print-directory check-whole check-qtest
 
 check: packages
 	@tests/check
@@ -125,6 +125,10 @@ $(WHOLE): $(B)/%: $(B)/%.o $(BED_OBJ) $(B)/tests/kit/check.o
 
 check-whole: all $(SIMXEN) $(WHOLE)
 	@DM=$(B)/xen-dm tests/run-unit $(WHOLE)
+
+# Device tests by the qtest protocol, as others write them.
+check-qtest: all
+	@DM=$(B)/xen-dm tests/qtest/run
 
 install: all
 	install -D -m 755 $(B)/xen-dm $(DESTDIR)$(PREFIX)/libexec/xen-dm

@@ -9,12 +9,14 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include "dm/base/clock.h"
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
 #include "dm/control/options.h"
 #include "dm/control/qmp.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/qtest.h"
 #include "dm/machine/restrict.h"
 
 #define END_SECONDS 1 /* after a signal, for disks to flush */
@@ -24,9 +26,27 @@ struct process {
     struct loop *loop;
     struct qmp *qmp;
     struct machine *machine; /* NULL in the probe */
+    struct qtest *qtest;
     struct watch *signals;
     int signal_fd;
 };
+
+/* An event of the machine's, with the data QEMU gives it. */
+static void on_event(void *arg, const char *name, const char *reason)
+{
+    struct process *p = arg;
+    json_t *data = NULL;
+
+    if (!strcmp(name, "SHUTDOWN") || !strcmp(name, "RESET"))
+        data = json_pack("{s:b,s:s}", "guest", reason && !strncmp(reason, "guest", 5), "reason",
+                         reason ? reason : "");
+    qmp_event(p->qmp, name, data);
+}
+
+static void on_event_data(void *arg, const char *name, json_t *data)
+{
+    qmp_event(((struct process *)arg)->qmp, name, data);
+}
 
 /* SIGTERM, SIGHUP, SIGINT: flush and end; and end in any case when the time is up. */
 static void on_signal(void *arg, unsigned events)
@@ -37,12 +57,11 @@ static void on_signal(void *arg, unsigned events)
     if (read(p->signal_fd, &info, sizeof(info)) != sizeof(info))
         return;
     alarm(END_SECONDS);
-    if (!p->machine) {
+    on_event(p, "SHUTDOWN", "host-signal");
+    if (p->machine)
+        machine_quit(p->machine);
+    else
         loop_stop(p->loop);
-        return;
-    }
-    machine_emit(p->machine, "SHUTDOWN", "host-signal");
-    machine_quit(p->machine);
 }
 
 static int open_signals(struct process *p, struct error *err)
@@ -66,18 +85,6 @@ static int open_signals(struct process *p, struct error *err)
     return watch_open(&p->signals, p->loop, p->signal_fd, WATCH_READ, on_signal, p, err);
 }
 
-/* An event of the machine's, with the data QEMU gives it. */
-static void on_event(void *arg, const char *name, const char *reason)
-{
-    struct process *p = arg;
-    json_t *data = NULL;
-
-    if (!strcmp(name, "SHUTDOWN") || !strcmp(name, "RESET"))
-        data = json_pack("{s:b,s:s}", "guest", reason && !strncmp(reason, "guest", 5), "reason",
-                         reason ? reason : "");
-    qmp_event(p->qmp, name, data);
-}
-
 static int open_monitors(struct process *p, struct error *err)
 {
     const struct machine_config *c = &p->config;
@@ -95,20 +102,27 @@ static int open_all(struct process *p, struct error *err)
 {
     int rc = loop_open(&p->loop, "machine", err);
 
+    if (p->config.qtest)
+        clock_stop(0);
     if (rc == 0)
         rc = open_signals(p, err);
     if (rc == 0 && p->config.kind == MACHINE_HVM)
         rc = pc_judge(&p->config, err);
     if (rc == 0)
         rc = open_monitors(p, err);
+    if (rc == 0 && p->config.qtest_path)
+        rc = qtest_open(&p->qtest, p->loop, p->config.qtest_path, err);
     if (rc < 0 || p->config.kind == MACHINE_NONE)
         return rc;
     rc = machine_open(&p->machine, &p->config, p->loop, err);
     if (rc < 0)
         return rc;
     p->machine->event = on_event;
+    p->machine->event_data = on_event_data;
     p->machine->event_arg = p;
     qmp_set_machine(p->qmp, p->machine);
+    if (p->qtest)
+        qtest_set_machine(p->qtest, p->machine);
     rc = machine_start(p->machine, err);
     if (rc == 0)
         rc = machine_announce(p->machine, err);
@@ -120,6 +134,7 @@ static int open_all(struct process *p, struct error *err)
 static void close_all(struct process *p)
 {
     alarm(2 * END_SECONDS);
+    qtest_close(p->qtest);
     qmp_close(p->qmp);
     machine_close(p->machine);
     watch_close(p->signals);

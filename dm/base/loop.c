@@ -344,6 +344,11 @@ static bool run_timers(struct loop *l)
     return any;
 }
 
+void loop_run_timers(struct loop *l)
+{
+    run_timers(l);
+}
+
 /* ---- Pollers and hooks ---- */
 
 void loop_add_poller(struct loop *l, struct poller *p)
@@ -493,6 +498,8 @@ static bool sleep_pass(struct loop *l)
     struct timespec ts;
     bool any;
 
+    if (due > now && clock_stopped()) /* it comes when somebody cranks the clock, not by waiting */
+        due = UINT64_MAX;
     ns = due > now ? due - now : 0;
     ts.tv_sec = (time_t)(ns / NS_PER_SEC);
     ts.tv_nsec = (long)(ns % NS_PER_SEC);

@@ -63,6 +63,8 @@ void timer_set_in(struct timer *timer, uint64_t ns);
 void timer_clear(struct timer *timer); /* not set, or never initialised but zeroed: fine */
 bool timer_is_set(const struct timer *timer);
 uint64_t loop_next_timer(const struct loop *loop); /* UINT64_MAX where there is none */
+/* For who cranks the clock: runs the timers that are due, once each, inside the call. */
+void loop_run_timers(struct loop *loop);
 
 /* ---- Pollers and hooks ---- Embedded in their owner. */
 struct poller {

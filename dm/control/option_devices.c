@@ -28,6 +28,34 @@ static int judge_cache(struct drive_words *d, const char *cache, const char *opt
     return 0;
 }
 
+static int judge_errors(enum error_policy *policy, const char *option, const char *name,
+                        const char *text, struct error *err)
+{
+    static const char *const names[] = { "report", "ignore", "stop", "enospc" };
+
+    for (unsigned i = 0; text && i < ARRAY_SIZE(names); i++)
+        if (!strcmp(names[i], text)) {
+            *policy = (enum error_policy)i;
+            return 0;
+        }
+    return text ? error_set(err, -EINVAL, "%s: %s=%s is not one of report, ignore, stop, enospc",
+                            option, name, text)
+                : 0;
+}
+
+/* The place that nobody has asked for yet. */
+static unsigned free_index(const struct machine_config *c)
+{
+    unsigned index = 0;
+
+    for (unsigned i = 0; i < c->drive_count; i++)
+        if (c->drives[i].ide && c->drives[i].index == index) {
+            index++;
+            i = (unsigned)-1;
+        }
+    return index;
+}
+
 int option_drive(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
     static const char *const names[] = { "file",          "id",      "format",   "if",
@@ -72,8 +100,14 @@ int option_drive(struct machine_config *c, const char *option, const char *text,
     rc = words_flag(&w, "readonly", &d->readonly, err);
     if (rc == 0)
         rc = judge_cache(d, words_get(&w, "cache"), option, err);
+    if (rc == 0)
+        rc = judge_errors(&d->read_errors, option, "rerror", words_get(&w, "rerror"), err);
+    if (rc == 0)
+        rc = judge_errors(&d->write_errors, option, "werror", words_get(&w, "werror"), err);
     if (rc == 0 && words_get(&w, "index"))
         rc = words_number(option, words_get(&w, "index"), 3, &n, err);
+    else if (rc == 0 && d->ide && (n = free_index(c)) > 3)
+        rc = error_set(err, -EINVAL, "%s: the PC has four IDE drives", option);
     if (rc < 0)
         return rc;
     d->index = (unsigned)n;
@@ -234,8 +268,10 @@ int option_netdev(struct machine_config *c, const char *option, const char *text
 
 int option_net(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
-    if (!strcmp(text, "none"))
+    if (!strcmp(text, "none")) {
+        c->no_net = true;
         return 0;
+    }
     return error_set(err, -EINVAL, "%s %s: use -netdev and -device", option, text);
 }
 

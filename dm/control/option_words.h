@@ -37,6 +37,20 @@ int words_number(const char *option, const char *text, uint64_t most, uint64_t *
 /* One option taken: its value into the configuration, or a sentence. */
 typedef int option_fn(struct machine_config *c, const char *option, const char *text,
                       struct error *err);
+
+/* A word of the command line, and what becomes of it. */
+struct option {
+    const char *name;
+    bool has_text;
+    option_fn *take;     /* NULL: ignored, or refused where `instead` says so */
+    const char *instead;
+};
+
+/* Words that mean something, or something else, under -accel qtest only: option_qtest.c. */
+bool option_qtest_asked(int argc, char *const argv[]);
+const struct option *option_qtest_find(const char *word);
+int option_qtest_whole(struct machine_config *c, struct error *err);
+
 option_fn option_chardev;
 option_fn option_mon;
 option_fn option_qmp;

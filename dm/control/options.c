@@ -274,13 +274,6 @@ static int take_help(struct machine_config *c, const char *option, const char *t
 
 /* ---- The table ---- */
 
-struct option {
-    const char *name;
-    bool has_text;
-    option_fn *take; /* NULL: ignored, or refused where `instead` says so */
-    const char *instead;
-};
-
 static const struct option table[] = {
     { "-xen-domid", true, take_domid, NULL },
     { "-name", true, take_name, NULL },
@@ -353,7 +346,7 @@ static const struct option table[] = {
     { "-hdd", true, NULL, "use -drive file=PATH,if=ide,index=3,media=disk,format=raw" },
     { "-cdrom", true, NULL, "use -drive file=PATH,if=ide,index=2,media=cdrom,format=raw" },
     { "-vga", true, NULL, "use -device VGA or -device cirrus-vga (vga=\"stdvga\" in xl.cfg)" },
-    { "-accel", true, NULL, "xen-dm runs on Xen only; use -machine xenfv" },
+    { "-accel", true, NULL, "xen-dm runs on Xen only; use -machine xenfv (or qtest, for tests)" },
     { "-enable-kvm", false, NULL, "xen-dm runs on Xen only; use -machine xenfv" },
     { "-bios", true, NULL, "firmware is loaded by the toolstack; set bios= in xl.cfg" },
     { "-pflash", true, NULL, "firmware is loaded by the toolstack; set bios= in xl.cfg" },
@@ -365,17 +358,23 @@ static const struct option table[] = {
     { "-xen-attach", false, NULL,
       "PV backends are not supported yet; use QEMU for PV and PVH guests" },
     { "-global", true, NULL, "properties are given to -device itself; leave it out" },
-    { "-qtest", true, NULL, "the qtest protocol is not supported yet" },
+    { "-qtest", true, NULL, "a guest of Xen is not driven by tests; add -accel qtest" },
+    { "-qtest-log", true, NULL, "a guest of Xen is not driven by tests; add -accel qtest" },
     { "-blockdev", true, NULL, "use -drive" },
     { "-fsdev", true, NULL, "file systems are not shared yet; leave it out" },
     { "-sandbox", true, NULL, "leave it out: xen-dm confines itself" },
     { "-loadvm", true, NULL, "snapshots are the toolstack's: use xl restore" },
 };
 
-static const struct option *find(const char *word)
+static const struct option *find(const struct machine_config *c, const char *word)
 {
+    const struct option *o;
+
     if (word[0] == '-' && word[1] == '-') /* --name is -name */
         word++;
+    o = c->qtest ? option_qtest_find(word) : NULL;
+    if (o)
+        return o;
     for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
         if (!strcmp(table[i].name, word))
             return &table[i];
@@ -386,7 +385,7 @@ static int judge_whole(struct machine_config *c, struct error *err)
 {
     if (c->help || c->version || c->kind == MACHINE_NONE)
         return 0;
-    if (!c->have_domid)
+    if (!c->have_domid && !c->qtest)
         return error_set(err, -EINVAL,
                          "-xen-domid is missing: xen-dm is started by xl for a domain");
     if (!c->ram_mib)
@@ -418,8 +417,13 @@ int options_parse(struct machine_config *c, int argc, char *const argv[], struct
                                   .floppy_check = true,
                                   .incoming = -1,
                                   .poll_window_us = -1 };
+    c->qtest = option_qtest_asked(argc, argv);
+    if (c->qtest) { /* QEMU's PC, not Xen's */
+        c->platform_device = false;
+        c->boot = "cad";
+    }
     for (int i = 1; i < argc && rc == 0; i++) {
-        const struct option *o = find(argv[i]);
+        const struct option *o = find(c, argv[i]);
         const char *text = NULL;
 
         if (!o)
@@ -438,6 +442,8 @@ int options_parse(struct machine_config *c, int argc, char *const argv[], struct
         if (o->take)
             rc = o->take(c, o->name, text, err);
     }
+    if (rc == 0 && c->qtest)
+        rc = option_qtest_whole(c, err);
     return rc < 0 ? rc : judge_whole(c, err);
 }
 

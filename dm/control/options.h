@@ -38,8 +38,12 @@ struct monitor_words {
     const char *chardev;
 };
 
+/* What becomes of a request that the image refuses: rerror=, werror=. */
+enum error_policy { ERRORS_REPORT, ERRORS_IGNORE, ERRORS_STOP, ERRORS_ENOSPC };
+
 struct drive_words {
     const char *id, *file, *format, *serial;
+    enum error_policy read_errors, write_errors;
     bool ide;       /* if=ide: attached by itself at `index` */
     unsigned index; /* 0 to 3 */
     bool cdrom, readonly;
@@ -58,6 +62,7 @@ struct netdev_words {
 #define CHARDEVS_MOST 32
 #define MONITORS_MOST 8
 #define USB_MOST 8
+#define GLOBALS_MOST 16
 
 struct machine_config {
     enum machine_kind kind;
@@ -89,6 +94,16 @@ struct machine_config {
     const char *usb_devices[USB_MOST];
     unsigned usb_device_count;
     int poll_window_us; /* -x-poll US; -1: the default */
+    /* -accel qtest: no Xen, a test on a socket is the guest. The rest is only for that. */
+    bool qtest;
+    const char *qtest_path; /* NULL: QMP alone */
+    bool no_defaults, no_net, no_shutdown; /* -nodefaults; -net none; -no-shutdown */
+    const char *vga;        /* -vga; NULL: not said */
+    const char *boot_once;  /* order until the first reset; NULL: as ever */
+    const char *uuid;
+    bool boot_menu;
+    struct pair globals[GLOBALS_MOST]; /* "ide-hd.serial" */
+    unsigned global_count;
     bool help, version;
     void *memory; /* private: what the texts lie in */
 };

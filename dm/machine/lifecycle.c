@@ -7,6 +7,7 @@
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
+#include "dm/machine/bare.h"
 #include "dm/machine/gather.h"
 #include "dm/machine/machine.h"
 #include "dm/xen/domain.h"
@@ -16,6 +17,12 @@ void machine_emit(struct machine *m, const char *event, const char *reason)
 {
     if (m->event)
         m->event(m->event_arg, event, reason);
+}
+
+void machine_emit_data(struct machine *m, const char *event, struct json_t *data)
+{
+    if (m->event_data)
+        m->event_data(m->event_arg, event, data);
 }
 
 const char *machine_state_name(const struct machine *m)
@@ -141,13 +148,18 @@ void machine_log_dirty(struct machine *m, bool on)
 
 void machine_reset(struct machine *m)
 {
+    if (m->bare) {
+        bare_reset(m->bare, "host-qmp-system-reset");
+        return;
+    }
     domain_shut_down(m->domain, DOMAIN_REBOOT);
     machine_emit(m, "RESET", "host-qmp-system-reset");
 }
 
 void machine_power_button(struct machine *m)
 {
-    domain_power_button(m->domain);
+    if (m->domain)
+        domain_power_button(m->domain);
     machine_emit(m, "POWERDOWN", NULL);
 }
 
@@ -157,7 +169,7 @@ int machine_wake(struct machine *m, struct error *err)
 
     if (m->pm)
         pm_wake(m->pm);
-    rc = domain_set_sleep(m->domain, 0, err);
+    rc = m->domain ? domain_set_sleep(m->domain, 0, err) : 0;
     if (rc == 0 && m->state == RUN_SUSPENDED) {
         m->state = RUN_RUNNING;
         machine_emit(m, "WAKEUP", NULL);

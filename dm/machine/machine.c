@@ -20,6 +20,7 @@
 #include "dm/display/input.h"
 #include "dm/display/screen.h"
 #include "dm/display/vnc.h"
+#include "dm/machine/bare.h"
 #include "dm/machine/machine.h"
 #include "dm/machine/unplug.h"
 #include "dm/net/netport.h"
@@ -115,20 +116,7 @@ static void board_lock_rom(void *arg, bool locked)
 
 static void *board_host_end(void *arg, const char *kind, const char *id)
 {
-    struct machine *m = machine_of(arg);
-
-    if (!strcmp(kind, "drive"))
-        return machine_drive(m, id);
-    if (!strcmp(kind, "chardev"))
-        return machine_chardev(m, id);
-    if (!strcmp(kind, "screen"))
-        return m->screen;
-    if (!strcmp(kind, "input"))
-        return m->input;
-    for (unsigned i = 0; !strcmp(kind, "netport") && i < m->netport_count; i++)
-        if (!strcmp(netport_id(m->netports[i]), id))
-            return m->netports[i];
-    return NULL;
+    return machine_host_end(machine_of(arg), kind, id);
 }
 
 static void board_unplug(void *arg, unsigned mask, void (*done)(void *), void *done_arg)
@@ -368,14 +356,14 @@ int machine_open(struct machine **out, const struct machine_config *config, stru
         rc = open_chardevs(m, err);
     if (rc == 0)
         rc = open_display(m, err);
-    if (rc == 0)
+    if (rc == 0 && !config->qtest)
         rc = domain_open(&m->domain, config->domid, err);
-    if (rc == 0)
+    if (rc == 0 && !config->qtest)
         rc = store_open(&m->store, loop, err);
     if (rc == 0)
         rc = arena_open(&m->arena, ARENA_BYTES, err);
     if (rc == 0)
-        rc = open_seats(m, err);
+        rc = config->qtest ? bare_open(m, err) : open_seats(m, err);
     if (rc == 0)
         rc = pc_build(m, err);
     if (rc < 0) {
@@ -390,6 +378,10 @@ int machine_start(struct machine *m, struct error *err)
 {
     int rc = 0;
 
+    if (m->bare) {
+        m->state = m->config->paused ? RUN_PRELAUNCH : RUN_RUNNING;
+        return 0;
+    }
     for (unsigned i = 0; rc == 0 && i < SEATS; i++)
         if (m->seats[i].used)
             rc = server_enable(m->seats[i].server, err);
@@ -413,7 +405,7 @@ int machine_announce(struct machine *m, struct error *err)
         if (rc < 0)
             return rc;
     }
-    if (m->config->paused)
+    if (m->config->paused || m->bare)
         return 0;
     snprintf(path, sizeof(path), "device-model/%u/state", m->config->domid);
     return store_write(m->store, path, "running", err);
@@ -437,6 +429,7 @@ void machine_close(struct machine *m)
         if (s->loop != m->loop)
             loop_close(s->loop);
     }
+    bare_close(m->bare);
     screen_close(m->screen);
     input_close(m->input);
     for (unsigned i = 0; i < m->chardev_count; i++)
@@ -464,5 +457,21 @@ struct chardev *machine_chardev(struct machine *m, const char *id)
     for (unsigned i = 0; i < m->chardev_count; i++)
         if (!strcmp(chardev_id(m->chardevs[i]), id))
             return m->chardevs[i];
+    return NULL;
+}
+
+void *machine_host_end(struct machine *m, const char *kind, const char *id)
+{
+    if (!strcmp(kind, "drive"))
+        return machine_drive(m, id);
+    if (!strcmp(kind, "chardev"))
+        return machine_chardev(m, id);
+    if (!strcmp(kind, "screen"))
+        return m->screen;
+    if (!strcmp(kind, "input"))
+        return m->input;
+    for (unsigned i = 0; !strcmp(kind, "netport") && i < m->netport_count; i++)
+        if (!strcmp(netport_id(m->netports[i]), id))
+            return m->netports[i];
     return NULL;
 }

@@ -6,12 +6,14 @@
 #include "devices/core/board.h"
 #include "dm/control/options.h"
 #include "dm/memory/memory.h"
+struct bare;
 struct chardev;
 struct device;
 struct domain;
 struct drive;
 struct error;
 struct input;
+struct json_t;
 struct loop;
 struct netport;
 struct screen;
@@ -49,7 +51,8 @@ enum run_state { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_SUSPE
 
 struct machine {
     const struct machine_config *config;
-    struct domain *domain;
+    struct domain *domain; /* NULL under qtest, as is the store */
+    struct bare *bare;     /* what a machine without Xen stands on; else NULL */
     struct store *store;
     struct store_watch *release_watch;
     struct loop *loop; /* the machine loop */
@@ -73,6 +76,8 @@ struct machine {
     bool quitting;
     /* Told on the machine loop; NULL at first. Names are QMP's events. */
     void (*event)(void *arg, const char *name, const char *reason);
+    /* The same with the event's own data, which is taken over. */
+    void (*event_data)(void *arg, const char *name, struct json_t *data);
     void *event_arg;
 };
 
@@ -97,10 +102,13 @@ void machine_reset(struct machine *machine);      /* system_reset: the domain re
 void machine_power_button(struct machine *machine);
 int machine_wake(struct machine *machine, struct error *err);
 void machine_emit(struct machine *machine, const char *event, const char *reason);
+void machine_emit_data(struct machine *machine, const char *event, struct json_t *data);
 const char *machine_state_name(const struct machine *machine); /* as query-status says */
 
 struct drive *machine_drive(struct machine *machine, const char *id);
 struct chardev *machine_chardev(struct machine *machine, const char *id);
+/* As board_ops.host_end. Any loop. */
+void *machine_host_end(struct machine *machine, const char *kind, const char *id);
 
 /* pc.c: which chips this PC has, where they live, and what is wrong with what was asked. */
 int pc_build(struct machine *machine, struct error *err);

@@ -168,7 +168,7 @@ int pc_judge(const struct machine_config *c, struct error *err)
         if (!kind || !catalogue_find(kind->cls))
             return error_set(err, -EINVAL, "-device %s: xen-dm has no such device", d->driver);
         displays += kind->display;
-        if (kind->nic && !device_word(d, "netdev"))
+        if (kind->nic && !device_word(d, "netdev") && !c->qtest)
             return error_set(err, -EINVAL, "-device %s: netdev= is missing", d->driver);
     }
     if (displays > 1)
