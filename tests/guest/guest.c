@@ -15,9 +15,14 @@
 
 #define CF8 0xcf8
 #define CFC 0xcfc
-#define SPINS 2000 /* before a vCPU sleeps */
 
 static _Atomic uint32_t cf8; /* one for all vCPUs, as in Xen */
+static unsigned spins = GUEST_SPINS;
+
+void guest_spin(unsigned turns)
+{
+    spins = turns;
+}
 
 static uint64_t ones(unsigned size)
 {
@@ -46,14 +51,39 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* One turn of a wait: a pause, and after so many of them a nap until the futex changes. */
+struct wait {
+    unsigned turns;
+    uint64_t start;
+};
+
+/* False: it has taken too long. `seen` is what the word was when the condition was looked at. */
+static bool wait_turn(struct wait *w, uint32_t *word, uint32_t seen)
+{
+    struct timespec slice = { .tv_nsec = 100000000 };
+
+    if (w->turns < spins) {
+        w->turns++;
+        __builtin_ia32_pause();
+        if (w->turns % 0x100000) /* spinning for ever must end as well */
+            return true;
+    }
+    if (!w->start)
+        w->start = now_ms();
+    if (now_ms() - w->start > GUEST_WAIT_MS)
+        return false;
+    if (w->turns >= spins)
+        syscall(SYS_futex, word, FUTEX_WAIT, seen, &slice, NULL, 0);
+    return true;
+}
+
 static void await(volatile ioreq_t *r, const ioreq_t *sent)
 {
     uint32_t *wakes = &simxen()->remotes[sent->vp_eport].wakes;
-    struct timespec slice = { .tv_nsec = 100000000 };
-    uint64_t start = 0;
     unsigned state = STATE_IOREQ_READY;
+    struct wait w = { 0 };
 
-    for (unsigned spins = 0;; spins++) {
+    for (;;) {
         uint32_t seen = __atomic_load_n(wakes, __ATOMIC_SEQ_CST);
         unsigned now = r->state;
 
@@ -61,18 +91,39 @@ static void await(volatile ioreq_t *r, const ioreq_t *sent)
         state = now;
         if (state == STATE_IORESP_READY)
             return;
-        if (spins < SPINS) {
-            __builtin_ia32_pause();
-            continue;
-        }
-        if (!start)
-            start = now_ms();
-        if (now_ms() - start > GUEST_WAIT_MS)
+        if (!wait_turn(&w, wakes, seen))
             simxen_crash("no answer within %d ms: %s %llx, size %u, %s", GUEST_WAIT_MS,
                          sent->type == IOREQ_TYPE_PIO ? "port" : "address",
                          (unsigned long long)sent->addr, sent->size, sent->dir ? "read" : "write");
-        syscall(SYS_futex, wakes, FUTEX_WAIT, seen, &slice, NULL, 0);
     }
+}
+
+static bool await_level(const uint8_t *level)
+{
+    struct simxen_seen *s = &simxen()->seen;
+    struct wait w = { 0 };
+    bool there;
+
+    __atomic_fetch_add(&s->sleepers, 1, __ATOMIC_SEQ_CST);
+    for (;;) {
+        uint32_t seen = __atomic_load_n(&s->levels, __ATOMIC_SEQ_CST);
+
+        there = __atomic_load_n(level, __ATOMIC_SEQ_CST);
+        if (there || !wait_turn(&w, &s->levels, seen))
+            break;
+    }
+    __atomic_fetch_sub(&s->sleepers, 1, __ATOMIC_SEQ_CST);
+    return there;
+}
+
+bool guest_await_isa(unsigned irq)
+{
+    return await_level(&simxen()->seen.isa_level[irq]);
+}
+
+bool guest_await_intx(unsigned devfn)
+{
+    return await_level(&simxen()->seen.intx_level[devfn >> 3][0]);
 }
 
 static uint64_t last_byte(const ioreq_t *r)
@@ -103,12 +154,9 @@ static uint64_t request(unsigned vcpu, ioreq_t want)
     uint64_t data;
     int id;
 
-    simxen_lock();
     id = route(&want);
-    if (id < 0) {
-        simxen_unlock();
+    if (id < 0)
         return ones(want.size);
-    }
     r = simxen_slot((unsigned)id, vcpu);
     want.vp_eport = simxen()->servers[id].ports[vcpu];
     if (r->state != STATE_IOREQ_NONE)
@@ -123,8 +171,6 @@ static uint64_t request(unsigned vcpu, ioreq_t want)
     atomic_thread_fence(memory_order_release);
     r->state = STATE_IOREQ_READY;
     simxen_raise(simxen()->remotes[want.vp_eport].local);
-    simxen_unlock();
-
     await(r, &want);
     atomic_thread_fence(memory_order_acquire);
     data = r->data;
@@ -231,10 +277,10 @@ bool guest_post(uint64_t addr, unsigned size, uint64_t value)
     uint32_t at;
     int id;
 
-    simxen_lock();
     id = simxen_select(SIMXEN_MEMORY, addr, addr + size - 1);
     if (id < 0 || !simxen()->servers[id].buffering)
-        goto refuse;
+        return false;
+    simxen_lock(); /* one ring for all vCPUs */
     page = simxen_posted((unsigned)id);
     at = page->write_pointer;
     if (at - page->read_pointer > IOREQ_BUFFER_SLOT_NUM)

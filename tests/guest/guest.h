@@ -17,6 +17,18 @@ void guest_out(unsigned vcpu, uint16_t port, unsigned size, uint32_t value);
 uint64_t guest_load(unsigned vcpu, uint64_t addr, unsigned size);
 void guest_store(unsigned vcpu, uint64_t addr, unsigned size, uint64_t value);
 
+/*
+ * How a vCPU waits, for an answer and for an interrupt: so many turns of a spinning loop, and then
+ * asleep until it is woken. 0 sleeps at once, GUEST_SPINS_EVER never.
+ */
+#define GUEST_SPINS 2000
+#define GUEST_SPINS_EVER (~0u)
+void guest_spin(unsigned turns); /* for all vCPUs */
+
+/* Until a line is up: an ISA one, or pin A of a function's slot. False after GUEST_WAIT_MS. */
+bool guest_await_isa(unsigned irq);
+bool guest_await_intx(unsigned devfn);
+
 /* rep ins, rep outs: items between a port and guest memory. */
 void guest_ins(unsigned vcpu, uint16_t port, unsigned size, unsigned count, uint64_t addr);
 void guest_outs(unsigned vcpu, uint16_t port, unsigned size, unsigned count, uint64_t addr);

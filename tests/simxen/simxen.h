@@ -62,12 +62,15 @@ struct simxen_remote {
     uint32_t wakes;
 };
 
-/* Our end, in dom0. */
+/* Our end, in dom0. An event that comes while the port is masked makes it pending. */
 struct simxen_local {
-    bool used, pending, masked;
+    bool used;
+    uint32_t flags; /* by atomic instructions, without the lock */
     unsigned handle;
     uint32_t remote;
 };
+#define SIMXEN_MASKED 1u
+#define SIMXEN_PENDING 2u
 
 /* What a test wants to know of calls that nothing comes back from. */
 struct simxen_seen {
@@ -84,6 +87,8 @@ struct simxen_seen {
     unsigned grant_maps, grant_unmaps; /* pages */
     unsigned grant_batches, grant_copies, grant_errors;
     unsigned events; /* that went to a handle: the rest found their port masked */
+    uint32_t levels; /* changes of any interrupt line; a futex for guest_await_*() */
+    uint32_t sleepers;
 };
 
 /* Xen's own count beside each entry of the guest's grant table. */
@@ -100,6 +105,7 @@ struct simxen {
     unsigned vcpus;
     uint64_t pages, pages_most;
     uint32_t next_mfn;
+    uint32_t routes; /* counts changes of the servers and their ranges: see simxen_select() */
     struct simxen_server servers[SIMXEN_SERVERS];
     struct simxen_remote remotes[SIMXEN_PORTS];
     struct simxen_local locals[SIMXEN_PORTS];
@@ -125,14 +131,19 @@ void simxen_unlock(void);
 void simxen_syscall(void); /* what a hypercall costs in kind */
 void simxen_crash(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
+/* No lock is needed. */
 void simxen_notify(uint32_t local); /* wakes the domain's end: one system call */
+void simxen_raise(uint32_t local);  /* makes it pending in dom0 */
+void simxen_unmask(uint32_t local);
+
+/* Who answers: a server's id, or -1. An access that was asked for before costs little. */
+int simxen_select(unsigned space, uint64_t first, uint64_t last);
 
 /* The lock is held. 0 or a negative errno. */
+void simxen_count_level(void); /* an interrupt line has changed */
 int simxen_populate(uint64_t gfn);
 int simxen_take_port(uint32_t *port); /* a port of the domain's, not connected yet */
 void simxen_drop_port(uint32_t port);
-void simxen_raise(uint32_t local);                                /* makes it pending in dom0 */
-int simxen_select(unsigned space, uint64_t first, uint64_t last); /* a server's id, or -1 */
 
 /*
  * The test's side. The directory is made, and SIMXEN_DIR set; RAM is there below low_pages but for

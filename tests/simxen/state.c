@@ -173,7 +173,7 @@ static void put_event(struct simxen_local *l, uint32_t port)
         snprintf(name, sizeof(name), "evt%u", l->handle);
         *fd = open_file(name, O_WRONLY | O_NONBLOCK) + 1;
     }
-    own.state->seen.events++;
+    __atomic_fetch_add(&own.state->seen.events, 1, __ATOMIC_RELAXED);
     if (!*fd || write(*fd - 1, &port, sizeof(port)) != sizeof(port))
         fprintf(stderr, "simxen: event channel %u: nobody reads handle %u\n", port, l->handle);
 }
@@ -181,14 +181,28 @@ static void put_event(struct simxen_local *l, uint32_t port)
 /* As the kernel's driver: an event is masked once it is in the queue, until it is unmasked. */
 void simxen_raise(uint32_t local)
 {
-    struct simxen_local *l = &own.state->locals[local];
+    uint32_t *flags = &own.state->locals[local].flags, old, now;
 
-    if (l->masked) {
-        l->pending = true;
-        return;
-    }
-    l->masked = true;
-    put_event(l, local);
+    old = __atomic_load_n(flags, __ATOMIC_RELAXED);
+    do
+        now = old & SIMXEN_MASKED ? old | SIMXEN_PENDING : SIMXEN_MASKED;
+    while (
+        !__atomic_compare_exchange_n(flags, &old, now, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    if (!(old & SIMXEN_MASKED))
+        put_event(&own.state->locals[local], local);
+}
+
+void simxen_unmask(uint32_t local)
+{
+    uint32_t *flags = &own.state->locals[local].flags, old, now;
+
+    old = __atomic_load_n(flags, __ATOMIC_RELAXED);
+    do
+        now = old & SIMXEN_PENDING ? SIMXEN_MASKED : 0;
+    while (
+        !__atomic_compare_exchange_n(flags, &old, now, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    if (old & SIMXEN_PENDING)
+        put_event(&own.state->locals[local], local);
 }
 
 void simxen_notify(uint32_t local)
@@ -218,7 +232,7 @@ static bool has_range(const struct simxen_server *s, unsigned space, uint64_t fi
     return true;
 }
 
-int simxen_select(unsigned space, uint64_t first, uint64_t last)
+static int search(unsigned space, uint64_t first, uint64_t last)
 {
     for (int id = SIMXEN_SERVERS - 1; id >= 0; id--) {
         const struct simxen_server *s = &own.state->servers[id];
@@ -227,6 +241,46 @@ int simxen_select(unsigned space, uint64_t first, uint64_t last)
             return id;
     }
     return -1;
+}
+
+int simxen_select(unsigned space, uint64_t first, uint64_t last)
+{
+    static __thread struct {
+        uint32_t routes;
+        unsigned space;
+        uint64_t first, last;
+        int id;
+        const struct simxen *state;
+    } known[64];
+    unsigned at = (unsigned)(first ^ first >> 32) % 64;
+    uint32_t routes = __atomic_load_n(&own.state->routes, __ATOMIC_ACQUIRE);
+    int id;
+
+    if (known[at].state == own.state && known[at].routes == routes && known[at].space == space &&
+        known[at].first == first && known[at].last == last)
+        return known[at].id;
+    simxen_lock();
+    id = search(space, first, last);
+    routes = own.state->routes;
+    simxen_unlock();
+    known[at].state = own.state;
+    known[at].routes = routes;
+    known[at].space = space;
+    known[at].first = first;
+    known[at].last = last;
+    known[at].id = id;
+    return id;
+}
+
+/* ---- Interrupt lines ---- */
+
+void simxen_count_level(void)
+{
+    struct simxen_seen *seen = &own.state->seen;
+
+    __atomic_fetch_add(&seen->levels, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&seen->sleepers, __ATOMIC_SEQ_CST))
+        syscall(SYS_futex, &seen->levels, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 /* ---- The test's side ---- */
@@ -261,6 +315,7 @@ static int make_files(void)
 
 int simxen_create(unsigned vcpus, uint64_t low_pages, uint64_t headroom_pages)
 {
+    static uint32_t creations; /* what was known of an earlier one's routes is not true of this */
     char dir[] = "/dev/shm/simxen-XXXXXX";
     pthread_mutexattr_t attr;
     int rc = 0;
@@ -277,6 +332,7 @@ int simxen_create(unsigned vcpus, uint64_t low_pages, uint64_t headroom_pages)
     if (!own.state)
         return -errno;
     own.state->magic = MAGIC;
+    own.state->routes = ++creations << 20;
     own.state->vcpus = vcpus;
     own.state->pages_most = low_pages + headroom_pages;
     pthread_mutexattr_init(&attr);
@@ -346,7 +402,7 @@ unsigned simxen_reap(void)
     s->live_grants = 0;
     memset(s->granted, 0, sizeof(s->granted));
     for (unsigned i = 0; i < SIMXEN_GRANTS; i++)
-        s->grants[i].flags &= (uint16_t)~(GTF_reading | GTF_writing);
+        s->grants[i].flags &= (uint16_t) ~(GTF_reading | GTF_writing);
     memset(s->locals, 0, sizeof(s->locals));
     for (unsigned i = 0; i < SIMXEN_PORTS; i++)
         s->remotes[i].local = 0;

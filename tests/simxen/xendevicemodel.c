@@ -34,6 +34,12 @@ static struct simxen *enter(const xendevicemodel_handle *h, domid_t domid, unsig
     return s;
 }
 
+/* The lock is held: who knows a route by heart asks again. */
+static void change_routes(void)
+{
+    __atomic_fetch_add(&simxen()->routes, 1, __ATOMIC_RELEASE);
+}
+
 static int leave(int rc)
 {
     simxen_unlock();
@@ -129,6 +135,7 @@ int xendevicemodel_destroy_ioreq_server(xendevicemodel_handle *h, domid_t domid,
         if (server->ports[i])
             simxen_drop_port(server->ports[i]);
     server->used = server->enabled = false;
+    change_routes();
     return leave(0);
 }
 
@@ -161,6 +168,7 @@ int xendevicemodel_set_ioreq_server_state(xendevicemodel_handle *h, domid_t domi
     if (!server)
         return leave(-ENOENT);
     server->enabled = enabled;
+    change_routes();
     if (enabled) { /* only from now on are the ports in the page */
         slots = simxen_slot(id, 0);
         for (unsigned i = 0; i < s->vcpus; i++)
@@ -218,6 +226,7 @@ static int range(xendevicemodel_handle *h, domid_t domid, ioservid_t id, unsigne
         return -1;
     if (!server)
         return leave(-ENOENT);
+    change_routes();
     return leave(add ? add_range(server, space, first, last)
                      : remove_range(server, space, first, last));
 }
@@ -263,6 +272,15 @@ int xendevicemodel_unmap_pcidev_from_ioreq_server(xendevicemodel_handle *h, domi
 
 /* ---- Interrupts, and the end ---- */
 
+static void change_level(uint8_t *is, unsigned *changes, unsigned level)
+{
+    if (*is == level)
+        return;
+    ++*changes;
+    __atomic_store_n(is, (uint8_t)level, __ATOMIC_SEQ_CST);
+    simxen_count_level();
+}
+
 int xendevicemodel_set_isa_irq_level(xendevicemodel_handle *h, domid_t domid, uint8_t irq,
                                      unsigned int level)
 {
@@ -272,8 +290,7 @@ int xendevicemodel_set_isa_irq_level(xendevicemodel_handle *h, domid_t domid, ui
         return -1;
     if (irq > 15 || level > 1)
         return leave(-EINVAL);
-    s->seen.isa_changes[irq] += s->seen.isa_level[irq] != level;
-    s->seen.isa_level[irq] = (uint8_t)level;
+    change_level(&s->seen.isa_level[irq], &s->seen.isa_changes[irq], level);
     return leave(0);
 }
 
@@ -286,8 +303,7 @@ int xendevicemodel_set_pci_intx_level(xendevicemodel_handle *h, domid_t domid, u
         return -1;
     if (segment || bus || device > 31 || intx > 3 || level > 1)
         return leave(-EINVAL);
-    s->seen.intx_changes[device][intx] += s->seen.intx_level[device][intx] != level;
-    s->seen.intx_level[device][intx] = (uint8_t)level;
+    change_level(&s->seen.intx_level[device][intx], &s->seen.intx_changes[device][intx], level);
     return leave(0);
 }
 

@@ -152,18 +152,10 @@ xenevtchn_port_or_error_t xenevtchn_pending(xenevtchn_handle *h)
 
 int xenevtchn_unmask(xenevtchn_handle *h, evtchn_port_t port)
 {
-    struct simxen_local *l = local_of(h, port);
-
-    if (!l)
+    if (!local_of(h, port))
         return fail(EINVAL);
     simxen_syscall();
-    simxen_lock();
-    l->masked = false;
-    if (l->pending) {
-        l->pending = false;
-        simxen_raise(port);
-    }
-    simxen_unlock();
+    simxen_unmask(port);
     return 0;
 }
 
