@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -328,6 +329,35 @@ uint8_t *guest_page(uint64_t addr)
     if (!(entry & SIMXEN_VALID))
         return NULL;
     return simxen_ram() + (uint64_t)(entry & SIMXEN_MFN) * SIMXEN_PAGE + addr % SIMXEN_PAGE;
+}
+
+static void copy(uint64_t addr, uint8_t *out, const uint8_t *in, size_t n)
+{
+    while (n) {
+        size_t here = SIMXEN_PAGE - addr % SIMXEN_PAGE;
+        uint8_t *page = guest_page(addr);
+
+        if (!page)
+            simxen_crash("the guest has no memory at %llx", (unsigned long long)addr);
+        here = here > n ? n : here;
+        memcpy(in ? page : out, in ? in : page, here);
+        addr += here;
+        n -= here;
+        if (in)
+            in += here;
+        else
+            out += here;
+    }
+}
+
+void guest_read(uint64_t addr, void *bytes, size_t n)
+{
+    copy(addr, bytes, NULL, n);
+}
+
+void guest_write(uint64_t addr, const void *bytes, size_t n)
+{
+    copy(addr, NULL, bytes, n);
 }
 
 void guest_touched(uint64_t addr)

@@ -49,6 +49,8 @@ uint64_t guest_bar(unsigned devfn, unsigned bar); /* what it was given */
 
 /* Guest memory by physical address; NULL where there is none. One page at a time. */
 uint8_t *guest_page(uint64_t addr);
+void guest_read(uint64_t addr, void *bytes, size_t n); /* any number; all of it must be there */
+void guest_write(uint64_t addr, const void *bytes, size_t n);
 void guest_touched(uint64_t addr); /* a write of the guest's own, for dirty tracking */
 
 /* Lets dom0 at the page of an address. To end it is refused while the page is mapped there. */
