@@ -102,7 +102,8 @@ SO_CFLAGS = $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CFLAGS)) -fPIC -
 SIMXEN := $(patsubst %,$(B)/simxen/lib%,xenctrl.so.4.17 xendevicemodel.so.1 xenforeignmemory.so.1 \
             xenevtchn.so.1 xengnttab.so.1)
 BED_OBJ := $(patsubst %,$(B)/tests/simxen/%.o,state store xengnttab) \
-           $(patsubst %.c,$(B)/%.o,$(wildcard tests/guest/*.c)) $(B)/tests/whole/run.o
+           $(patsubst %.c,$(B)/%.o,$(wildcard tests/guest/*.c)) \
+           $(B)/tests/whole/run.o $(B)/tests/whole/wire.o
 WHOLE := $(patsubst %.c,$(B)/%,$(wildcard tests/whole/test_*.c))
 
 $(B)/simxen/libsimxen.so: tests/simxen/state.c tests/simxen/simxen.h

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include "tests/whole/wire.h"
+
+static const uint8_t guest_mac[6] = { 0x00, 0x16, 0x3e, 0x00, 0x00, 0x01 };
+
+static bool write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+bool wire_prepare(void)
+{
+    static bool prepared;
+    char map[64];
+    uid_t uid = getuid();
+    gid_t gid = getgid();
+
+    if (prepared)
+        return true;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        return false;
+    write_file("/proc/self/setgroups", "deny");
+    snprintf(map, sizeof(map), "0 %u 1", uid);
+    prepared = write_file("/proc/self/uid_map", map);
+    snprintf(map, sizeof(map), "0 %u 1", gid);
+    return prepared = prepared && write_file("/proc/self/gid_map", map);
+}
+
+static bool switch_on(int fd)
+{
+    struct ifreq ifr = { .ifr_name = WIRE_TAP };
+
+    if (ioctl(fd, SIOCGIFFLAGS, &ifr) < 0)
+        return false;
+    ifr.ifr_flags |= IFF_UP | IFF_PROMISC;
+    return ioctl(fd, SIOCSIFFLAGS, &ifr) == 0;
+}
+
+bool wire_open(struct wire *w)
+{
+    struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+    int one = 1;
+
+    write_file("/proc/sys/net/ipv6/conf/" WIRE_TAP "/disable_ipv6", "1");
+    w->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+    at.sll_ifindex = (int)if_nametoindex(WIRE_TAP);
+    if (w->fd >= 0 && at.sll_ifindex && switch_on(w->fd) &&
+        setsockopt(w->fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) == 0 &&
+        bind(w->fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+        return true;
+    wire_close(w);
+    return false;
+}
+
+void wire_close(struct wire *w)
+{
+    if (w->fd >= 0)
+        close(w->fd);
+    w->fd = -1;
+}
+
+bool wire_send(struct wire *w, const void *frame, size_t length)
+{
+    struct virtio_net_hdr header = { 0 };
+    struct iovec iov[] = { { &header, sizeof(header) }, { (void *)(uintptr_t)frame, length } };
+
+    return writev(w->fd, iov, 2) == (ssize_t)(sizeof(header) + length);
+}
+
+size_t wire_receive(struct wire *w, uint8_t *frame, struct virtio_net_hdr *header, unsigned ms)
+{
+    struct pollfd p = { .fd = w->fd, .events = POLLIN };
+    struct iovec iov[] = { { header, sizeof(*header) }, { frame, WIRE_MOST } };
+    ssize_t n;
+
+    while (poll(&p, 1, (int)ms) == 1) {
+        n = readv(w->fd, iov, 2);
+        if (n > (ssize_t)sizeof(*header) + 14 && !memcmp(frame + 6, guest_mac, 6))
+            return (size_t)n - sizeof(*header);
+    }
+    return 0;
+}
