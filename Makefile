@@ -5,7 +5,7 @@
 -include config.mk
 
 comma := ,
-FLAVOUR := $(if $(SAN),-san-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
+FLAVOUR := $(if $(FUZZ),-fuzz)$(if $(SAN),-san-$(subst $(comma),-,$(SAN)))$(if $(DEBUG),-debug)
 B ?= build$(FLAVOUR)
 PREFIX ?= /usr/local
 Q := $(if $(V),,@)
@@ -14,7 +14,12 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 CPPFLAGS := -I. -DFIRMWARE_DIR='"$(FIRMWARE_DIR)"' -DIPXE_DIR='"$(IPXE_DIR)"' $(LIB_CFLAGS)
 WARN := -Wall -Wextra -Werror
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fcf-protection
-ifneq ($(SAN),)
+ifneq ($(FUZZ),)
+  CC := clang
+  SANITIZE := address,undefined
+  OPT := -O2 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,$(SANITIZE) -fno-sanitize-recover=all
+  LDFLAGS += -fsanitize=$(SANITIZE)
+else ifneq ($(SAN),)
   OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
   LDFLAGS += -fsanitize=$(SAN)
 else ifneq ($(DEBUG),)
@@ -34,7 +39,7 @@ TESTS := $(TEST_SRC:%.c=$(B)/%)
 HEADERS := $(shell find dm ioreq devices pv-backends tests -name '*.h' | LC_ALL=C sort)
 
 .PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole \
-        check-qtest install format clean packages tests
+        check-qtest fuzz fuzz-build fuzz-check install format clean packages tests
 .SECONDARY:
 
 all: $(B)/xen-dm
@@ -118,7 +123,7 @@ $(SIMXEN): $(B)/simxen/lib%: tests/simxen/$$(firstword $$(subst ., ,$$*)).c \
 	$(Q)$(CC) $(CPPFLAGS) $(SO_CFLAGS) -Wl,-soname,lib$* \
 	  -Wl,--version-script,$(word 2,$^) $< -L$(@D) -lsimxen -Wl,-rpath,'$$ORIGIN' -o $@
 
-$(WHOLE): $(B)/%: $(B)/%.o $(BED_OBJ) $(B)/tests/kit/check.o
+$(WHOLE): $(B)/%: $(B)/%.o $(BED_OBJ) $(B)/tests/kit/check.o $(B)/tests/kit/main.o
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
 
@@ -130,6 +135,36 @@ check-whole: all $(SIMXEN) $(WHOLE)
 # Device tests by the qtest protocol, as others write them.
 check-qtest: all
 	@DM=$(B)/xen-dm tests/qtest/run
+
+# Fuzz targets, by clang: tests/fuzz/README.md. FUZZ_TARGETS="a b" FUZZ_SECONDS=N FUZZ_JOBS=N.
+FUZZ_TARGETS ?= $(patsubst tests/fuzz/targets/%.c,%,$(sort $(wildcard tests/fuzz/targets/*.c)))
+FUZZ_SECONDS ?= 60
+FUZZ_KIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/fuzz/kit/*.c)) \
+            $(patsubst %.c,$(B)/%.o,$(filter-out tests/kit/main.c,$(KIT_SRC)))
+FUZZ_BINS := $(FUZZ_TARGETS:%=$(B)/tests/fuzz/targets/%)
+
+ifneq ($(FUZZ),)
+$(B)/libfuzzkit.a: $(FUZZ_KIT)
+	$(call say,AR)
+	$(Q)rm -f $@; ar rcs $@ $^
+
+$(FUZZ_BINS): %: %.o $(B)/libfuzzkit.a $(B)/libdm.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LIBS) -lcmocka -o $@
+
+-include $(FUZZ_KIT:.o=.d) $(FUZZ_BINS:=.d)
+endif
+
+fuzz-build:
+	@tests/install-packages build test fuzz
+	@$(MAKE) --no-print-directory $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j2) FUZZ=1 \
+	  $(FUZZ_TARGETS:%=build-fuzz/tests/fuzz/targets/%)
+
+fuzz: fuzz-build
+	@tests/fuzz/run --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+fuzz-check: fuzz-build
+	@tests/fuzz/run --check $(FUZZ_TARGETS)
 
 install: all
 	install -D -m 755 $(B)/xen-dm $(DESTDIR)$(PREFIX)/libexec/xen-dm

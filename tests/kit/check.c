@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The list of tests of this program, and main(). */
+/* The list of tests of this program, and the checks. */
 #include <stdlib.h>
 #include <string.h>
 #include "tests/kit/check.h"
@@ -66,12 +66,12 @@ void check_says(const char *text, const char *part, const char *file, int line)
     _fail(file, line);
 }
 
-int main(int argc, char **argv)
+int check_run(const char *part)
 {
-    if (argc > 1) {
-        static char pattern[256];
+    static char pattern[256];
 
-        snprintf(pattern, sizeof(pattern), "*%s*", argv[1]);
+    if (part) {
+        snprintf(pattern, sizeof(pattern), "*%s*", part);
         cmocka_set_test_filter(pattern);
     }
     return _cmocka_run_group_tests("tests", tests, count, NULL, NULL);

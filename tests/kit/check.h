@@ -10,10 +10,11 @@
 
 /*
  * The harness is cmocka; here are the names. TEST(claim) { ... } registers itself; a check that
- * fails names file, line, value and wanted value, and ends the test. tests/kit/check.c has main():
+ * fails names file, line, value and wanted value, and ends the test. main() is in tests/kit/main.c:
  * an argument filters tests by a part of their name.
  */
 void check_register(const char *name, void (*fn)(void **state));
+int check_run(const char *part); /* NULL: all */
 
 #define TEST(claim)                                                                                \
     static void claim(void **state);                                                               \
