@@ -20,6 +20,7 @@ static const struct device_class *const classes[] = {
     &piix4_pm_class,
     &xen_platform_class,
     &cmos_class,
+    &fw_cfg_class,
     &dma8237_class,
     &i8042_class,
     &uart16550_class,

@@ -11,6 +11,7 @@
 #include "dm/base/bytes.h"
 
 #define CLOCK_BYTES 14
+#define BASE_KIB 640u
 #define CMOS_BYTES 128
 #define SHUTDOWN_STATUS 0x0f
 #define STATUS_S3_RESUME 0xfe
@@ -20,6 +21,10 @@
 #define TRANSLATION 0x39
 #define CPUS_LESS_ONE 0x5f
 #define DISKS 4
+
+struct cmos {
+    bool started; /* the order for once was for the first start */
+};
 
 struct cmos_regs {
     uint8_t index;
@@ -69,12 +74,17 @@ static unsigned boot_code(char letter)
 
 static int cmos_attach(struct device *dev, struct error *err)
 {
-    const char *boot = device_text(dev, "boot");
+    static const char *const orders[] = { "boot", "once" };
 
-    for (const char *p = boot; *p; p++)
-        if (!boot_code(*p))
-            return error_set(err, -EINVAL,
-                             "boot order %s: %c is not a boot device; use a, b, c, d, n", boot, *p);
+    for (unsigned i = 0; i < ARRAY_SIZE(orders); i++) {
+        const char *boot = device_text(dev, orders[i]);
+
+        for (const char *p = boot; *p; p++)
+            if (!boot_code(*p))
+                return error_set(err, -EINVAL,
+                                 "boot order %s: %c is not a boot device; use a, b, c, d, n", boot,
+                                 *p);
+    }
     return device_ports(dev, 0x70, 2, &cmos_ops, err);
 }
 
@@ -100,10 +110,25 @@ static void note_disk(struct cmos_regs *r, unsigned disk, const char *geometry)
     g[8] = (uint8_t)sectors;
 }
 
+/* The amounts of memory, for a PC without hvmloader, which notes them itself. */
+static void note_memory(struct cmos_regs *r, uint64_t low, uint64_t high)
+{
+    put_le16(r->bytes + 0x15, (uint16_t)MIN(low / KIB, BASE_KIB));
+    if (low > MIB) {
+        put_le16(r->bytes + 0x17, (uint16_t)MIN((low - MIB) / KIB, 0xffff));
+        put_le16(r->bytes + 0x30, (uint16_t)MIN((low - MIB) / KIB, 0xffff));
+    }
+    if (low > 16 * MIB)
+        put_le16(r->bytes + 0x34, (uint16_t)MIN((low - 16 * MIB) / (64 * KIB), 0xffff));
+    put_le(r->bytes + 0x5b, 3, high / (64 * KIB));
+}
+
 static void cmos_reset(struct device *dev)
 {
+    struct cmos *c = device_state(dev);
     struct cmos_regs *r = device_regs(dev);
-    const char *boot = device_text(dev, "boot");
+    bool once = *device_text(dev, "once") && !c->started;
+    const char *boot = device_text(dev, once ? "once" : "boot");
     size_t n = strlen(boot);
     char name[] = "geometry0";
 
@@ -116,6 +141,9 @@ static void cmos_reset(struct device *dev)
     r->bytes[0x14] = 0x06; /* equipment: FPU, PS/2 mouse */
     r->bytes[0x15] = 0x80; /* 640 KiB below 1 MiB; hvmloader writes the same */
     r->bytes[0x16] = 0x02;
+    if (device_number(dev, "low"))
+        note_memory(r, device_number(dev, "low"), device_number(dev, "high"));
+    c->started = true;
     for (unsigned i = 0; i < DISKS; i++) {
         name[sizeof(name) - 2] = (char)('0' + i);
         note_disk(r, i, device_text(dev, name));
@@ -142,7 +170,9 @@ static const struct device_option cmos_options[] = {
     { "boot", OPTION_TEXT, "cda" },   { "fd-check", OPTION_BOOL, "on" },
     { "cpus", OPTION_NUMBER, "1" },   { "geometry0", OPTION_TEXT, "" },
     { "geometry1", OPTION_TEXT, "" }, { "geometry2", OPTION_TEXT, "" },
-    { "geometry3", OPTION_TEXT, "" }, { NULL, OPTION_TEXT, NULL },
+    { "geometry3", OPTION_TEXT, "" }, { "once", OPTION_TEXT, "" },
+    { "low", OPTION_NUMBER, "0" },    { "high", OPTION_NUMBER, "0" },
+    { NULL, OPTION_TEXT, NULL },
 };
 
 static const struct saved_field cmos_saved[] = {
@@ -154,7 +184,7 @@ static const struct saved_field cmos_saved[] = {
 
 const struct device_class cmos_class = {
     .name = "mc146818-ram", .summary = "CMOS RAM behind the real-time clock", .hidden = true,
-    .regs_size = sizeof(struct cmos_regs), .options = cmos_options,
+    .state_size = sizeof(struct cmos), .regs_size = sizeof(struct cmos_regs), .options = cmos_options,
     .saved = cmos_saved, .version = 1,
     .attach = cmos_attach, .reset = cmos_reset, .loaded = cmos_loaded,
 };

@@ -5,15 +5,13 @@
  */
 #include "devices/storage/ata.h"
 
-#define CHS_MOST 16514064u /* 16383 cylinders, 16 heads, 63 sectors */
-
 void ata_default_translation(struct ide_drive *d)
 {
     struct ide_drive_regs *r = d->regs;
 
-    r->heads = 16;
-    r->sectors = 63;
-    r->cylinders = (uint16_t)(MIN(ide_disk_sectors(d), CHS_MOST) / (16 * 63));
+    r->heads = (uint8_t)d->heads;
+    r->sectors = (uint8_t)d->sectors;
+    r->cylinders = d->cylinders;
 }
 
 void ata_text(uint8_t *at, const char *text, unsigned length)
@@ -45,9 +43,9 @@ static void geometry(const struct ide_drive *d, uint8_t *page)
     uint64_t total = ide_disk_sectors(d);
     uint32_t now = (uint32_t)r->cylinders * r->heads * r->sectors;
 
-    word(page, 1, (uint32_t)(MIN(total, CHS_MOST) / (16 * 63)));
-    word(page, 3, 16);
-    word(page, 6, 63);
+    word(page, 1, d->cylinders);
+    word(page, 3, d->heads);
+    word(page, 6, d->sectors);
     word(page, 54, r->cylinders);
     word(page, 55, r->heads);
     word(page, 56, r->sectors);
@@ -104,8 +102,8 @@ void ata_identify(struct ide_drive *d, uint8_t page[SECTOR])
     word(page, 20, 3);
     word(page, 21, IDE_CACHE / SECTOR);
     word(page, 22, 4);
-    ata_text(page + 2 * 23, "1.0", 8);
-    ata_text(page + 2 * 27, "XEN-DM HARDDISK", 40);
+    ata_text(page + 2 * 23, d->version, 8);
+    ata_text(page + 2 * 27, d->model, 40);
     word(page, 47, 0x8000 | ATA_MULTIPLE_MOST);
     word(page, 48, 1); /* 32-bit access to the Data register */
     word(page, 50, 0x4000);

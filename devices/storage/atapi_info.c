@@ -20,8 +20,8 @@ void atapi_identify(struct ide_drive *d)
     put_le16(page + 2 * 20, 3);
     put_le16(page + 2 * 21, IDE_CACHE / SECTOR);
     put_le16(page + 2 * 22, 4);
-    ata_text(page + 2 * 23, "1.0", 8);
-    ata_text(page + 2 * 27, "XEN-DM DVD-ROM", 40);
+    ata_text(page + 2 * 23, d->version, 8);
+    ata_text(page + 2 * 27, d->model, 40);
     put_le16(page + 2 * 48, 1);
     put_le16(page + 2 * 50, 0x4000);
     ata_identify_modes(d, page);
@@ -59,7 +59,7 @@ void atapi_inquiry(struct ide_drive *d)
     a[4] = 31;
     text(a + 8, "XEN-DM", 8);
     text(a + 16, "DVD-ROM", 16);
-    text(a + 32, "1.0", 4);
+    text(a + 32, d->version, 4);
     atapi_reply(d, 36, get_be16(cdb + 3));
 }
 

@@ -27,11 +27,13 @@ struct ide_drive *ide_selected(struct ide_channel *ch)
     return &ch->drive[ch->regs->device & DEV_SLAVE ? 1 : 0];
 }
 
-/* IDETIM's IDE Decode Enable, and the function's I/O Space Enable. */
+/* IDETIM's IDE Decode Enable, and the function's I/O Space Enable; or there is no firmware to set them. */
 bool ide_decoded(const struct ide_channel *ch)
 {
     const uint8_t *config = ch->ide->regs->pci.config;
 
+    if (ch->ide->always_decoded)
+        return true;
     return pci_io_enabled(&ch->ide->pci) && config[0x41 + 2 * ch->index] & 0x80;
 }
 

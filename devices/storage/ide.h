@@ -157,7 +157,8 @@ struct ide_drive {
     const struct ide_kind *kind; /* NULL: there is no drive */
     struct drive *drive;
     unsigned unit;
-    char serial[21];
+    char serial[21], model[41], version[9];
+    uint16_t cylinders, heads, sectors; /* that it reports */
 
     struct disk_request req;
     enum ide_job job;
@@ -193,6 +194,7 @@ struct piix_ide {
     struct ide_channel channel[2];
     struct ide_drive drive[4];
     bool paused;
+    bool always_decoded; /* as QEMU's is: what its device tests expect */
     void (*drained)(void *arg);
     void *drained_arg;
     void (*unplugged)(void *arg);

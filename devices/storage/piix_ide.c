@@ -18,6 +18,7 @@
 #define SIDETIM 0x44
 #define BM_BAR 4
 #define BM_BYTES 16
+#define CHS_MOST 16514064u /* 16383 cylinders, 16 heads, 63 sectors */
 
 static const struct {
     uint16_t command, control;
@@ -335,12 +336,61 @@ static int piix_ide_loaded(struct device *dev, struct error *err)
 
 static const struct drive_ops hard_disk_ops;
 
+static const char *const drive_options[] = { "drive0", "drive1", "drive2", "drive3" };
+
+/* The option of one drive: "serial" is "serial0" for the first. */
+static const char *option_of(const struct ide_drive *d, const char *name)
+{
+    char numbered[16];
+
+    snprintf(numbered, sizeof(numbered), "%s%u", name, d->unit);
+    return device_text(d->ide->pci.dev, numbered);
+}
+
+static void name_drive(struct ide_drive *d)
+{
+    const char *serial = option_of(d, "serial"), *model = option_of(d, "model");
+    const char *version = option_of(d, "ver");
+
+    if (!*serial && drive_serial(d->drive))
+        serial = drive_serial(d->drive);
+    if (*serial)
+        snprintf(d->serial, sizeof(d->serial), "%.20s", serial);
+    else
+        snprintf(d->serial, sizeof(d->serial), "XD%05u", d->unit + 1);
+    if (!*model)
+        model = d->kind == &atapi_kind ? "XEN-DM DVD-ROM" : "XEN-DM HARDDISK";
+    snprintf(d->model, sizeof(d->model), "%.40s", model);
+    snprintf(d->version, sizeof(d->version), "%.8s", *version ? version : "1.0");
+}
+
+/* The geometry it reports: the one it is given, or 16 heads and 63 sectors. */
+static int place_heads(struct ide_drive *d, struct error *err)
+{
+    const char *text = option_of(d, "geometry");
+    unsigned cylinders, heads, sectors;
+
+    d->heads = 16;
+    d->sectors = 63;
+    d->cylinders = (uint16_t)(MIN(ide_disk_sectors(d), CHS_MOST) / (16 * 63));
+    if (!*text)
+        return 0;
+    if (sscanf(text, "%u/%u/%u", &cylinders, &heads, &sectors) != 3 || cylinders < 1 ||
+        cylinders > 65535 || heads < 1 || heads > 16 || sectors < 1 || sectors > 63)
+        return error_set(err, -EINVAL,
+                         "drive %s: a geometry of %s; there are 1 to 65535 cylinders, 1 to 16 "
+                         "heads, 1 to 63 sectors",
+                         drive_id(d->drive), text);
+    d->cylinders = (uint16_t)cylinders;
+    d->heads = (uint16_t)heads;
+    d->sectors = (uint16_t)sectors;
+    return 0;
+}
+
 static int attach_drive(struct piix_ide *ide, unsigned unit, struct error *err)
 {
-    static const char *const options[] = { "drive0", "drive1", "drive2", "drive3" };
     struct device *dev = ide->pci.dev;
     struct ide_drive *d = &ide->drive[unit];
-    const char *serial;
     bool cdrom;
     int rc;
 
@@ -348,9 +398,9 @@ static int attach_drive(struct piix_ide *ide, unsigned unit, struct error *err)
     d->channel = &ide->channel[unit / 2];
     d->regs = &ide->regs->drive[unit];
     d->unit = unit;
-    if (!*device_text(dev, options[unit]))
+    if (!*option_of(d, "drive"))
         return 0;
-    d->drive = device_host_end(dev, "drive", options[unit], err);
+    d->drive = device_host_end(dev, "drive", drive_options[unit], err);
     if (!d->drive)
         return -ENOENT;
     cdrom = drive_is_cdrom(d->drive);
@@ -367,12 +417,8 @@ static int attach_drive(struct piix_ide *ide, unsigned unit, struct error *err)
         return rc;
     }
     d->kind = cdrom ? &atapi_kind : &ata_kind;
-    serial = drive_serial(d->drive);
-    if (serial && *serial)
-        snprintf(d->serial, sizeof(d->serial), "%.20s", serial);
-    else
-        snprintf(d->serial, sizeof(d->serial), "XD%05u", unit + 1);
-    return 0;
+    name_drive(d);
+    return place_heads(d, err);
 }
 
 static int attach_channel(struct piix_ide *ide, unsigned index, struct error *err)
@@ -430,6 +476,7 @@ static int piix_ide_attach(struct device *dev, struct error *err)
 
     ide->regs = device_regs(dev);
     ide->memory = board->memory;
+    ide->always_decoded = device_flag(dev, "decoded");
     memset(ide->all_ones, 0xff, sizeof(ide->all_ones));
     rc = attach_function(ide, dev, err);
     if (rc == 0)
@@ -465,9 +512,14 @@ static void piix_ide_detach(struct device *dev)
 
 /* ---- The class ---- */
 
+#define DRIVE_OPTIONS(n)                                                                           \
+    { "drive" n, OPTION_TEXT, "" }, { "serial" n, OPTION_TEXT, "" }, { "ver" n, OPTION_TEXT, "" }, \
+        { "model" n, OPTION_TEXT, "" }, { "geometry" n, OPTION_TEXT, "" }
+
 static const struct device_option options[] = {
-    { "addr", OPTION_TEXT, "01.1" }, { "drive0", OPTION_TEXT, "" }, { "drive1", OPTION_TEXT, "" },
-    { "drive2", OPTION_TEXT, "" },   { "drive3", OPTION_TEXT, "" }, { 0 },
+    { "addr", OPTION_TEXT, "01.1" }, DRIVE_OPTIONS("0"), DRIVE_OPTIONS("1"), DRIVE_OPTIONS("2"),
+    DRIVE_OPTIONS("3"),              { "decoded", OPTION_BOOL, "off" },
+    { 0 },
 };
 
 #define D(n, field) SAVED(struct piix_ide_regs, drive[n].field)

@@ -207,6 +207,54 @@ static int take_disk(struct machine_config *c, const char *option, const char *t
     return option_drive(c, "-drive", words, err);
 }
 
+/*
+ * -blockdev makes a node without a drive; a device names it as its drive. A node over another
+ * (driver=raw,file=NODE) is that one's file by another name.
+ */
+static int take_blockdev(struct machine_config *c, const char *option, const char *text,
+                         struct error *err)
+{
+    static const char *const names[] = { "driver",       "node-name",     "filename",
+                                         "file",         "file.driver",   "file.filename",
+                                         "read-only",    "auto-read-only", "cache.direct",
+                                         "cache.no-flush", "discard",     "locking",
+                                         "aio",          "size",          "file.locking",
+                                         NULL };
+    char words[4300];
+    const char *driver, *node, *file, *below;
+    struct words w;
+    bool readonly = false;
+    int rc = words_split(c, &w, option, text, true, err);
+
+    if (rc == 0)
+        rc = words_only(&w, names, err);
+    if (rc == 0)
+        rc = words_flag(&w, "read-only", &readonly, err);
+    if (rc < 0)
+        return rc;
+    driver = w.first ? w.first : words_get(&w, "driver");
+    node = words_get(&w, "node-name");
+    file = words_get(&w, "filename") ? words_get(&w, "filename") : words_get(&w, "file.filename");
+    below = words_get(&w, "file");
+    if (!driver || !node)
+        return error_set(err, -EINVAL, "%s %s: driver= and node-name= are needed", option, text);
+    for (unsigned i = 0; below && i < c->drive_count; i++)
+        if (!strcmp(c->drives[i].id, below))
+            file = c->drives[i].file;
+    if (!strcmp(driver, "null-co"))
+        file = "null-co://";
+    if (!file)
+        return error_set(err, -EINVAL, "%s %s: filename= is missing", option, text);
+    if (!strcmp(driver, "file") || !strcmp(driver, "host_device") || !strcmp(driver, "null-co"))
+        driver = "raw";
+    snprintf(words, sizeof(words), "id=%s,if=none,file=%s,format=%s%s", node, file, driver,
+             readonly ? ",readonly=on" : "");
+    rc = option_drive(c, option, words, err);
+    if (rc == 0)
+        c->drives[c->drive_count - 1].node = true;
+    return rc;
+}
+
 static int take_nothing_of_it(struct machine_config *c, const char *option, const char *text,
                               struct error *err)
 {
@@ -234,6 +282,7 @@ static const struct option table[] = {
     { "-hdc", true, take_disk, NULL },
     { "-hdd", true, take_disk, NULL },
     { "-cdrom", true, take_disk, NULL },
+    { "-blockdev", true, take_blockdev, NULL },
     { "-monitor", true, take_nothing_of_it, NULL },
     { "-xen-domid-restrict", false, NULL, "there is no Xen under -accel qtest; leave it out" },
 };
@@ -289,6 +338,26 @@ static int add_defaults(struct machine_config *c, struct error *err)
     return rc;
 }
 
+/* -device ide-cd without drive= is a drive with nothing in it. */
+static int fill_cds(struct machine_config *c, struct error *err)
+{
+    for (unsigned i = 0; i < c->device_count; i++) {
+        struct device_words *d = &c->devices[i];
+        char words[64];
+        int rc;
+
+        if (strcmp(d->driver, "ide-cd") || device_word(d, "drive"))
+            continue;
+        snprintf(words, sizeof(words), "id=#empty%u,if=none,media=cdrom", i);
+        rc = option_drive(c, "-drive", words, err);
+        if (rc < 0)
+            return rc;
+        if (d->count < ARRAY_SIZE(d->pairs))
+            d->pairs[d->count++] = (struct pair){ "drive", c->drives[c->drive_count - 1].id };
+    }
+    return 0;
+}
+
 int option_qtest_whole(struct machine_config *c, struct error *err)
 {
     static const char *const displays[] = { "VGA", "cirrus-vga", NULL };
@@ -301,6 +370,8 @@ int option_qtest_whole(struct machine_config *c, struct error *err)
     c->low_limit = c->ram_mib * MIB >= LOW_MOST ? LOW_SPLIT : LOW_MOST;
     if (c->vga && strcmp(c->vga, "none") && has_driver(c, displays))
         return error_set(err, -EINVAL, "-vga %s: there is a display device already", c->vga);
-    rc = add_vga(c, err);
+    rc = fill_cds(c, err);
+    if (rc == 0)
+        rc = add_vga(c, err);
     return rc == 0 && !c->no_defaults ? add_defaults(c, err) : rc;
 }

@@ -45,6 +45,7 @@ struct drive_words {
     const char *id, *file, *format, *serial;
     enum error_policy read_errors, write_errors;
     bool ide;       /* if=ide: attached by itself at `index` */
+    bool node;      /* -blockdev: a medium without a drive, until a device takes it */
     unsigned index; /* 0 to 3 */
     bool cdrom, readonly;
     bool direct, no_flush, writethrough, discard;

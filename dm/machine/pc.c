@@ -12,6 +12,7 @@
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
 #include "dm/block/drive.h"
+#include "dm/machine/geometry.h"
 #include "dm/machine/machine.h"
 
 #define SLOT_PLATFORM 2
@@ -199,8 +200,71 @@ static int place(struct machine *m, enum seat_name seat, const char *cls, const 
     return 0;
 }
 
+/* A word of the drive at a position: of its -device, or of a -global for its kind. */
+static const char *ide_word(const struct machine *m, unsigned position, const char *name)
+{
+    const struct machine_config *c = m->config;
+    const char *ids[IDE_DRIVES] = { NULL };
+    const struct drive *drive;
+    unsigned at;
+
+    for (unsigned i = 0; i < c->device_count; i++)
+        if (is_ide_drive(&c->devices[i]) && ide_position(&c->devices[i], &at, NULL) == 0 &&
+            at == position && device_word(&c->devices[i], name))
+            return device_word(&c->devices[i], name);
+    ide_drives(c, ids, NULL);
+    drive = ids[position] ? machine_drive((struct machine *)m, ids[position]) : NULL;
+    for (unsigned i = c->global_count; drive && i-- > 0;) {
+        const char *global = c->globals[i].name;
+
+        if (!strncmp(global, drive_is_cdrom(drive) ? "ide-cd." : "ide-hd.", 7) &&
+            !strcmp(global + 7, name))
+            return c->globals[i].value;
+    }
+    return NULL;
+}
+
+static unsigned ide_number(const struct machine *m, unsigned position, const char *name)
+{
+    const char *text = ide_word(m, position, name);
+
+    return text ? (unsigned)strtoul(text, NULL, 0) : 0;
+}
+
+/* "cylinders/heads/sectors/translation" of a hard disk; false where there is none. */
+static bool ide_geometry(const struct machine *m, unsigned position, const char *id, char text[48])
+{
+    static const char *const names[] = { "none", "lba", "large", "rechs" };
+    const char *translation = ide_word(m, position, "bios-chs-trans");
+    struct drive *drive = id ? machine_drive((struct machine *)m, id) : NULL;
+    struct geometry g = { ide_number(m, position, "cyls"), ide_number(m, position, "heads"),
+                          ide_number(m, position, "secs"), TRANSLATE_NONE };
+
+    if (!drive || drive_is_cdrom(drive) || !drive_disk(drive))
+        return false;
+    if (!g.cylinders && !g.heads && !g.sectors)
+        g = geometry_of(drive_disk(drive));
+    else
+        g.translation = geometry_translation(&g);
+    for (unsigned i = 0; translation && i < ARRAY_SIZE(names); i++)
+        if (!strcmp(translation, names[i]))
+            g.translation = (enum translation)i;
+    snprintf(text, 48, "%u/%u/%u/%u", g.cylinders, g.heads, g.sectors, (unsigned)g.translation);
+    return true;
+}
+
+static void add_numbered(struct options *o, const char *name, unsigned number, const char *value)
+{
+    char numbered[24];
+
+    snprintf(numbered, sizeof(numbered), "%s%u", name, number);
+    if (value)
+        add(o, numbered, value);
+}
+
 static int build_ide(struct machine *m, struct error *err)
 {
+    static const char *const words[] = { "serial", "ver", "model" };
     const char *ids[IDE_DRIVES] = { NULL };
     struct options o = { .length = 0 };
     int rc = ide_drives(m->config, ids, err);
@@ -208,19 +272,58 @@ static int build_ide(struct machine *m, struct error *err)
     if (rc < 0)
         return rc;
     for (unsigned i = 0; i < IDE_DRIVES; i++) {
-        char name[] = "drive0";
+        char geometry[48];
 
-        name[5] = (char)('0' + i);
-        if (ids[i])
-            add(&o, name, ids[i]);
+        add_numbered(&o, "drive", i, ids[i]);
+        for (unsigned k = 0; ids[i] && k < ARRAY_SIZE(words); k++)
+            add_numbered(&o, words[k], i, ide_word(m, i, words[k]));
+        if (ide_geometry(m, i, ids[i], geometry))
+            add_numbered(&o, "geometry", i, geometry);
     }
+    if (m->bare)
+        add(&o, "decoded", "on");
     return place(m, SEAT_DISK, "piix3-ide", "ide", o.text, &m->ide, err);
+}
+
+static int build_cmos(struct machine *m, struct error *err)
+{
+    const struct machine_config *c = m->config;
+    const char *ids[IDE_DRIVES] = { NULL };
+    struct options o = { .length = 0 };
+    char geometry[48];
+    int rc = ide_drives(c, ids, err);
+
+    add(&o, "boot", c->boot);
+    add(&o, "fd-check", c->floppy_check ? "on" : "off");
+    add_number(&o, "cpus", c->cpus);
+    for (unsigned i = 0; i < IDE_DRIVES; i++)
+        if (ide_geometry(m, i, ids[i], geometry))
+            add_numbered(&o, "geometry", i, geometry);
+    if (c->boot_once)
+        add(&o, "once", c->boot_once);
+    if (m->bare) { /* hvmloader notes it otherwise */
+        add_number(&o, "low", m->layout.low_end);
+        add_number(&o, "high", m->layout.high_end ? m->layout.high_end - 4 * GIB : 0);
+    }
+    return rc < 0 ? rc : place(m, SEAT_MACHINE, "mc146818-ram", "cmos", o.text, &m->cmos, err);
+}
+
+static int build_fw_cfg(struct machine *m, struct error *err)
+{
+    struct options o = { .length = 0 };
+
+    add_number(&o, "ram", m->config->ram_mib * MIB);
+    add_number(&o, "cpus", m->config->cpus);
+    add(&o, "menu", m->config->boot_menu ? "on" : "off");
+    if (m->config->uuid)
+        add(&o, "uuid", m->config->uuid);
+    return place(m, SEAT_MACHINE, "fw_cfg", "fw_cfg", o.text, NULL, err);
 }
 
 static int build_platform(struct machine *m, struct error *err)
 {
     const struct machine_config *c = m->config;
-    struct options pm = { .length = 0 }, cmos = { .length = 0 };
+    struct options pm = { .length = 0 };
     int rc;
 
     rc = place(m, SEAT_MACHINE, "i440FX", "i440fx", "", NULL, err);
@@ -233,11 +336,10 @@ static int build_platform(struct machine *m, struct error *err)
         rc = place(m, SEAT_MACHINE, "PIIX4_PM", "pm", pm.text, &m->pm, err);
     if (rc == 0 && c->platform_device)
         rc = place(m, SEAT_MACHINE, "xen-platform", "xen-platform", "", NULL, err);
-    add(&cmos, "boot", c->boot);
-    add(&cmos, "fd-check", c->floppy_check ? "on" : "off");
-    add_number(&cmos, "cpus", c->cpus);
     if (rc == 0)
-        rc = place(m, SEAT_MACHINE, "mc146818-ram", "cmos", cmos.text, &m->cmos, err);
+        rc = build_cmos(m, err);
+    if (rc == 0 && c->qtest)
+        rc = build_fw_cfg(m, err);
     if (rc == 0)
         rc = place(m, SEAT_MACHINE, "i8257", "dma", "", NULL, err);
     return rc;

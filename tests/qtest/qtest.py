@@ -78,8 +78,9 @@ class Machine:
             self.greeting = json.loads(self.monitor.line())["QMP"]
             self.qmp("qmp_capabilities")
         except (EOFError, OSError) as e:
+            said = self.said()
             self.kill()
-            raise Failed(f"{' '.join(argv)}: {e}: {self.said()}") from e
+            raise Failed(f"{' '.join(argv)}: {e}: {said}") from e
 
     def __enter__(self):
         return self
@@ -88,6 +89,10 @@ class Machine:
         self.kill()
 
     def said(self):
+        try:
+            self.process.wait(timeout=5)  # it is ending, or has ended
+        except subprocess.TimeoutExpired:
+            pass
         with open(self.log.name, "rb") as f:
             return f.read().decode(errors="replace")
 
@@ -135,6 +140,7 @@ class Machine:
             if time.monotonic() > end:
                 raise Failed(f"irq {number} did not go {'up' if wanted else 'down'}")
             self.ask("endianness")
+            time.sleep(0.0002)
         return True
 
     def inb(self, port):
