@@ -23,6 +23,7 @@
 #define HITS_A_LOOK 16
 #define WINDOW_DEFAULT (50 * NS_PER_US)
 #define WINDOW_LEAST (2 * NS_PER_US)
+#define STOPPED_LEAST (10 * NS_PER_MS) /* between looks at a clock that stands still */
 
 struct message {
     struct message *next;
@@ -498,9 +499,9 @@ static bool sleep_pass(struct loop *l)
     struct timespec ts;
     bool any;
 
-    if (due > now && clock_stopped()) /* it comes when somebody cranks the clock, not by waiting */
-        due = UINT64_MAX;
     ns = due > now ? due - now : 0;
+    if (ns && ns < STOPPED_LEAST && clock_stopped()) /* it comes when somebody cranks the clock */
+        ns = STOPPED_LEAST;
     ts.tv_sec = (time_t)(ns / NS_PER_SEC);
     ts.tv_nsec = (long)(ns % NS_PER_SEC);
     atomic_store(&l->asleep, true);
