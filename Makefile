@@ -141,16 +141,18 @@ FUZZ_TARGETS ?= $(patsubst tests/fuzz/targets/%.c,%,$(sort $(wildcard tests/fuzz
 FUZZ_SECONDS ?= 60
 FUZZ_KIT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/fuzz/kit/*.c)) \
             $(patsubst %.c,$(B)/%.o,$(filter-out tests/kit/main.c,$(KIT_SRC)))
+FUZZ_WRAPS := open fopen unlink socket # tests/fuzz/kit/files.c
 FUZZ_BINS := $(FUZZ_TARGETS:%=$(B)/tests/fuzz/targets/%)
 
 ifneq ($(FUZZ),)
+$(B)/tests/fuzz/targets/qmp: FUZZ_WRAPS += domain_shut_down
 $(B)/libfuzzkit.a: $(FUZZ_KIT)
 	$(call say,AR)
 	$(Q)rm -f $@; ar rcs $@ $^
 
 $(FUZZ_BINS): %: %.o $(B)/libfuzzkit.a $(B)/libdm.a
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $^ $(LIBS) -lcmocka -o $@
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $(FUZZ_WRAPS:%=-Wl,--wrap=%) $^ $(LIBS) -lcmocka -o $@
 
 -include $(FUZZ_KIT:.o=.d) $(FUZZ_BINS:=.d)
 endif
