@@ -109,10 +109,12 @@ static void run_quit(struct command *cmd)
     struct qmp *qmp = cmd->qmp;
 
     command_return(cmd, NULL);
-    if (m)
+    if (m) {
+        machine_emit(m, "SHUTDOWN", "host-qmp-quit");
         machine_quit(m);
-    else
+    } else {
         qmp_end_loop(qmp);
+    }
 }
 
 /* The probe of Xen 4.20 asks what -run-with takes. */
@@ -129,9 +131,22 @@ static const struct command_row rows[] = {
     { "query-commands", "", run_commands, true },
     { "query-command-line-options", "option:s?", run_command_line_options, true },
     { "quit", "", run_quit, true },
+    { "query-machines", "", run_query_machines, true },
+    { "qom-list-types", "implements:s? abstract:b?", run_qom_list_types, true },
+    { "device-list-properties", "typename:s", run_device_list_properties, true },
+    { "query-kvm", "", run_query_kvm, true },
+    { "query-target", "", run_query_target, true },
 
     { "query-status", "", run_status, false },
     { "query-name", "", run_name, false },
+    { "query-uuid", "", run_query_uuid, false },
+    { "query-iothreads", "", run_query_nothing, false },
+    { "query-memdev", "", run_query_nothing, false },
+    { "query-block-jobs", "", run_query_nothing, false },
+    { "query-migrate", "", run_query_migrate, false },
+    { "migrate", "uri:s *", run_save, false },
+    { "qom-list", "path:s", run_qom_list, false },
+    { "qom-get", "path:s property:s", run_qom_get, false },
     { "query-chardev", "", run_chardev, false },
     { "query-vnc", "", run_vnc, false },
     { "change-vnc-password", "password:s", run_vnc_password, false },

@@ -28,6 +28,18 @@ void run_power_button(struct command *cmd);
 void run_wakeup(struct command *cmd);
 void run_set_link(struct command *cmd);
 
+/* commands_qom.c */
+void run_query_machines(struct command *cmd);
+void run_qom_list_types(struct command *cmd);
+void run_qom_list(struct command *cmd);
+void run_qom_get(struct command *cmd);
+void run_device_list_properties(struct command *cmd);
+void run_query_kvm(struct command *cmd);
+void run_query_target(struct command *cmd);
+void run_query_uuid(struct command *cmd);
+void run_query_migrate(struct command *cmd);
+void run_query_nothing(struct command *cmd); /* lists of what we never have */
+
 /* commands_screen.c */
 void run_screendump(struct command *cmd);
 void run_send_key(struct command *cmd);

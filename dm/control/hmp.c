@@ -146,7 +146,8 @@ static void info_loops(struct machine *m, FILE *out)
         if (!m->seats[i].used)
             continue;
         l = loop_get_stats(m->seats[i].loop);
-        s = server_get_stats(m->seats[i].server);
+        s = m->seats[i].server ? server_get_stats(m->seats[i].server)
+                               : (struct server_stats){ .buffered = 0 };
         fprintf(out,
                 "%s: ports %llu mmio %llu config %llu posted %llu deferred %llu, woken %llu, "
                 "polls won %llu lost %llu\r\n",

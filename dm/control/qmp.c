@@ -372,6 +372,10 @@ static void run(struct command *cmd, const char *name)
     } else if (!row || (!cmd->machine && !row->probe)) {
         command_fail(cmd, "CommandNotFound", "The command %s has not been found", name);
     } else if (arguments_fit(cmd, row->arguments)) {
+        if (!negotiated && json_array_size(json_object_get(cmd->arguments, "enable"))) {
+            command_fail(cmd, "GenericError", "Capability oob not available");
+            return;
+        }
         if (!negotiated)
             cmd->client->negotiated = true;
         row->run(cmd);

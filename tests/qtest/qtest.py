@@ -59,7 +59,7 @@ class Socket:
 
 
 class Machine:
-    def __init__(self, *args, kind="pc"):
+    def __init__(self, *args, kind="pc", negotiate=True):
         self.dir = tempfile.mkdtemp(prefix="qtest-")
         self.irqs = {}
         self.events = []
@@ -76,7 +76,8 @@ class Machine:
             self.wire.accept()
             self.monitor.accept()
             self.greeting = json.loads(self.monitor.line())["QMP"]
-            self.qmp("qmp_capabilities")
+            if negotiate:
+                self.qmp("qmp_capabilities")
         except (EOFError, OSError) as e:
             said = self.said()
             self.kill()
