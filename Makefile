@@ -145,6 +145,8 @@ FUZZ_WRAPS := open fopen unlink socket # tests/fuzz/kit/files.c
 FUZZ_BINS := $(FUZZ_TARGETS:%=$(B)/tests/fuzz/targets/%)
 
 ifneq ($(FUZZ),)
+# the bench is no subject: its branches are not counted
+$(B)/tests/kit/%.o $(B)/tests/fuzz/kit/%.o: override CFLAGS += -fno-sanitize=fuzzer-no-link
 $(B)/tests/fuzz/targets/qmp: FUZZ_WRAPS += domain_shut_down
 $(B)/libfuzzkit.a: $(FUZZ_KIT)
 	$(call say,AR)

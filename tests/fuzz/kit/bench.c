@@ -326,7 +326,7 @@ void bench_begin(const struct family *family)
     clock_stop(NS_PER_SEC);
     bench.items = 8192;
     bench.draws = 6;
-    bench.steps = 400;
+    bench.steps = 120;
     bench.spans_stale = true;
 }
 

@@ -26,10 +26,13 @@ void rings_ide(struct input *in, uint32_t bus_master)
 /* A frame list in which every frame begins at the first descriptor; ports reset and enabled. */
 void rings_uhci(struct input *in, uint32_t ports)
 {
-    uint8_t how = take8(in), list[4] = { how & 2, RING >> 8, 0, 0 };
+    uint8_t how = take8(in), list[4096] = { 0 };
 
-    for (unsigned i = 0; i < 1024; i++)
-        bench_poke(0x10000 + 4 * i, list, sizeof(list));
+    for (unsigned i = 0; i < sizeof(list); i += 4) {
+        list[i] = how & 2;
+        list[i + 1] = RING >> 8;
+    }
+    bench_poke(0x10000, list, sizeof(list));
     bench_out(ports + 8, 4, 0x10000);
     for (unsigned port = 0; port < 2; port++) {
         bench_out(ports + 0x10 + 2 * port, 2, 0x0200);
