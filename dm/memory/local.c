@@ -16,6 +16,7 @@
 #include "dm/memory/local.h"
 
 #define EXTENTS 16
+#define GUARD_BYTES MIB /* on both sides of a mapping: who runs off it is seen */
 #define EXTRA_PAGES (512 * MIB / PAGE_BYTES) /* address space only, until touched */
 
 struct extent {
@@ -52,11 +53,13 @@ static size_t file_page(const struct local *l, uint64_t gfn)
 static void *local_map(struct backing *b, uint64_t gfn, size_t pages, int *errs)
 {
     struct local *l = local_of(b);
-    uint8_t *p = mmap(NULL, pages * PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *p = mmap(NULL, pages * PAGE_BYTES + 2 * GUARD_BYTES, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     size_t run;
 
     if (p == MAP_FAILED)
         return NULL;
+    p += GUARD_BYTES;
     pthread_mutex_lock(&l->mutex);
     for (size_t i = 0; i < pages; i += run) {
         size_t at = file_page(l, gfn + i);
@@ -78,7 +81,7 @@ static void *local_map(struct backing *b, uint64_t gfn, size_t pages, int *errs)
 
 static void local_unmap(struct backing *b, void *addr, size_t pages)
 {
-    munmap(addr, pages * PAGE_BYTES);
+    munmap((uint8_t *)addr - GUARD_BYTES, pages * PAGE_BYTES + 2 * GUARD_BYTES);
 }
 
 static int add_extent(struct local *l, uint64_t gfn, size_t pages, struct error *err)
