@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The fuzzer's bench: built once, put back after each input. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "devices/catalogue.h"
@@ -40,12 +42,25 @@ static const struct backing_ops *under(void)
     return bench.pc.backing->ops;
 }
 
+static bool is_ram(uint64_t gfn)
+{
+    return gfn < BENCH_RAM / PAGE_BYTES ||
+           gfn - 4 * GIB / PAGE_BYTES < BENCH_HIGH / PAGE_BYTES;
+}
+
 static void *tell_map(struct backing *b, uint64_t gfn, size_t pages, int *errs)
 {
     void *p = under()->map(bench.pc.backing, gfn, pages, errs);
 
-    if (bench.vram_pages && gfn == bench.vram_gfn && !bench.vram)
+    if (bench.vram_pages && gfn == bench.vram_gfn && !bench.vram) {
         bench.vram = p;
+        return p;
+    }
+    for (size_t i = 0; p && i < pages; i++)
+        if (!is_ram(gfn + i)) { /* the bench below has more than we have: it must not be reached */
+            errs[i] = -ENOENT;
+            mprotect((uint8_t *)p + i * PAGE_BYTES, PAGE_BYTES, PROT_NONE);
+        }
     return p;
 }
 
