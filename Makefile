@@ -31,7 +31,7 @@ endif
 override CFLAGS := -std=gnu11 $(OPT) $(WARN) $(CONFIG_CFLAGS)
 
 sources = $(shell find $(1) -name '*.c' | LC_ALL=C sort)
-LIB_SRC := $(filter-out dm/main.c,$(call sources,dm ioreq devices pv-backends))
+LIB_SRC := $(filter-out dm/main.c dm/replay.c,$(call sources,dm ioreq devices pv-backends))
 KIT_SRC := $(call sources,tests/kit)
 TEST_SRC := $(shell find tests/unit -name 'test_*.c' | LC_ALL=C sort)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
@@ -42,7 +42,7 @@ HEADERS := $(shell find dm ioreq devices pv-backends tests -name '*.h' | LC_ALL=
         check-qtest fuzz fuzz-build fuzz-check install format clean packages tests
 .SECONDARY:
 
-all: $(B)/xen-dm
+all: $(B)/xen-dm $(B)/xen-dm-replay
 
 config.mk: configure
 	@if ! ./configure >$@.log 2>&1; then cat $@.log >&2; \
@@ -50,6 +50,10 @@ config.mk: configure
 	 fi; rm -f $@.log
 
 $(B)/xen-dm: $(B)/dm/main.o $(B)/libdm.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
+
+$(B)/xen-dm-replay: $(B)/dm/replay.o $(B)/libdm.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -o $@
 
@@ -66,7 +70,7 @@ $(TESTS): $(B)/%: $(B)/%.o $(KIT_SRC:%.c=$(B)/%.o) $(B)/libdm.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 
--include $(LIB_OBJ:.o=.d) $(TESTS:=.d) $(KIT_SRC:%.c=$(B)/%.d) $(B)/dm/main.d
+-include $(LIB_OBJ:.o=.d) $(TESTS:=.d) $(KIT_SRC:%.c=$(B)/%.d) $(B)/dm/main.d $(B)/dm/replay.d
 
 tests: $(TESTS)
 
@@ -174,7 +178,7 @@ install: all
 	install -D -m 755 $(B)/xen-dm $(DESTDIR)$(PREFIX)/libexec/xen-dm
 
 format:
-	clang-format -i $(LIB_SRC) dm/main.c $(KIT_SRC) $(TEST_SRC) $(HEADERS)
+	clang-format -i $(LIB_SRC) dm/main.c dm/replay.c $(KIT_SRC) $(TEST_SRC) $(HEADERS)
 
 clean:
 	rm -rf build build-* config.mk

@@ -5,6 +5,7 @@
  */
 #include <stddef.h>
 #include "dm/base/bytes.h"
+#include "dm/base/tape.h"
 #include "dm/memory/memory.h"
 #include "ioreq/dispatch.h"
 #include "ioreq/pci_config.h"
@@ -116,9 +117,38 @@ static uint64_t outcome(const struct io_work *w)
     return w->req.read && !w->req.in_memory ? w->result : w->req.data;
 }
 
+static void record(struct tape *tape, const struct io_work *w)
+{
+    const struct io_request *r = &w->req;
+
+    tape_begin(tape, TAPE_IO);
+    tape_number(tape, r->type | r->read << 2 | r->in_memory << 3 | r->descending << 4 |
+                          w->can_wait << 5 | (uint64_t)r->size << 6);
+    tape_number(tape, r->count);
+    tape_number(tape, r->addr);
+    tape_number(tape, r->read && !r->in_memory ? 0 : r->data);
+}
+
+void io_play(struct io_work *w, struct tape *tape)
+{
+    uint64_t packed = tape_take_number(tape), unused;
+
+    w->req = (struct io_request){ .type = packed & 3, .read = packed >> 2 & 1,
+                                  .in_memory = packed >> 3 & 1, .descending = packed >> 4 & 1,
+                                  .size = packed >> 6 & 0xff };
+    w->can_wait = packed >> 5 & 1;
+    w->req.count = (uint32_t)tape_take_number(tape);
+    w->req.addr = tape_take_number(tape);
+    w->req.data = tape_take_number(tape);
+    if (io_start(w, &unused))
+        w->done(w, unused);
+}
+
 bool io_start(struct io_work *w, uint64_t *data)
 {
     const struct io_request *r = &w->req;
+    struct tape *tape = tape_here();
+    bool done;
 
     w->next = 0;
     w->result = ones(8);
@@ -127,10 +157,14 @@ bool io_start(struct io_work *w, uint64_t *data)
         *data = ones(8);
         return true;
     }
-    if (!run(w))
-        return false;
-    *data = outcome(w);
-    return true;
+    if (tape)
+        record(tape, w);
+    done = run(w);
+    if (done)
+        *data = outcome(w);
+    if (tape)
+        tape_end(tape);
+    return done;
 }
 
 void answer_complete(struct answer *a, uint64_t value)

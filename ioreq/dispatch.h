@@ -7,6 +7,7 @@
 struct memory;
 struct pci_routes;
 struct space;
+struct tape;
 
 /*
  * From a private copy of a request to its answer. Knows nothing of Xen's pages: server.c takes
@@ -54,4 +55,7 @@ struct io_work {
  * with all-ones.
  */
 bool io_start(struct io_work *work, uint64_t *data);
+
+/* The request that was recorded (TAPE_IO); work's targets and done are set. Calls done in any case. */
+void io_play(struct io_work *work, struct tape *tape);
 #endif

@@ -68,6 +68,11 @@ struct device_class {
      */
     void (*drain)(struct device *dev, void (*done)(void *arg), void *arg);
     void (*resume)(struct device *dev); /* undoes drain */
+    /*
+     * Drops what is kept for speed beside regs (a read-ahead), so that what comes next depends on
+     * regs alone. Nothing is in flight. NULL: there is nothing.
+     */
+    void (*forget)(struct device *dev);
     /* Takes the device off its bus for good (xen-platform's unplug of NICs); may be NULL. */
     void (*unplug)(struct device *dev);
     /* Whether writes to video memory are reported (live migration); NULL: it has none. */

@@ -39,7 +39,7 @@ static int cirrus_attach(struct device *dev, struct error *err)
 
     c->regs = device_regs(dev);
     c->framebuffer = UINT64_MAX;
-    timer_init(&c->trap_timer, device_board(dev)->loop, cirrus_trap_expired, c);
+    timer_init_recorded(&c->trap_timer, device_board(dev)->loop, cirrus_trap_expired, c);
     if (mb < 4 || mb > 16)
         return error_set(err, -EINVAL, "device %s: vgamem_mb=%llu must be from 4 to 16",
                          device_id(dev), (unsigned long long)mb);

@@ -6,6 +6,7 @@
  */
 #include "devices/display/vga.h"
 #include "dm/base/bytes.h"
+#include "dm/base/tape.h"
 #include "dm/memory/vram.h"
 
 #define MISC_RAM 0x02       /* Enable RAM */
@@ -65,6 +66,7 @@ uint8_t vga_window_read(struct vga *vga, uint32_t offset)
     if (!p)
         return 0xff;
     memcpy(r->latch, p, 4);
+    tape_reply(r->latch, 4); /* the guest writes these bytes without our knowing */
     if (!(r->gr[5] & GR5_READ_MODE))
         return r->latch[plane];
     differ = (get_le32(r->latch) ^ spread(r->gr[2])) & spread(r->gr[7]);

@@ -360,7 +360,7 @@ static int uart_attach(struct device *dev, struct error *err)
 
     u->regs = device_regs(dev);
     u->irq = device_isa_irq(dev, (unsigned)device_number(dev, "irq") & 15);
-    timer_init(&u->idle, device_board(dev)->loop, rx_idle, u);
+    timer_init_recorded(&u->idle, device_board(dev)->loop, rx_idle, u);
     u->host = device_host_end(dev, "chardev", "chardev", err);
     if (!u->host && *device_text(dev, "chardev"))
         return -ENOENT;

@@ -219,6 +219,17 @@ static void piix_ide_reset(struct device *dev)
     }
 }
 
+static void piix_ide_forget(struct device *dev)
+{
+    struct piix_ide *ide = device_state(dev);
+
+    for (unsigned i = 0; i < 4; i++) {
+        ide_forget_cache(&ide->drive[i]);
+        ide->drive[i].read_next = 0;
+        ide->drive[i].window = 0;
+    }
+}
+
 /* ---- A saved state that was loaded ---- */
 
 static bool sane_amounts(const struct ide_drive *d)
@@ -565,4 +576,5 @@ const struct device_class piix3_ide_class = {
     .loaded = piix_ide_loaded,
     .drain = piix_ide_drain,
     .resume = piix_ide_resume,
+    .forget = piix_ide_forget,
 };

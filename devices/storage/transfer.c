@@ -70,6 +70,7 @@ void ide_submit(struct ide_drive *d, enum ide_job job, enum disk_op op, uint64_t
         .iov_count = d->iovs,
         .done = request_done,
         .owner = d,
+        .in_guest = job == JOB_DIRECT,
     };
     disk_submit(ide_disk(d), d->ide->queue, &d->req);
 }

@@ -267,7 +267,7 @@ static int uhci_attach(struct device *dev, struct error *err)
     int rc;
 
     u->regs = device_regs(dev);
-    timer_init(&u->timer, device_board(dev)->loop, on_timer, u);
+    timer_init_recorded(&u->timer, device_board(dev)->loop, on_timer, u);
     rc = pci_parse_addr(device_text(dev, "addr"), &devfn, err);
     if (rc == 0)
         rc = pci_function_attach(&u->fn, dev, u, &u->regs->pci, devfn, &identity, err);

@@ -6,11 +6,14 @@
 
 static atomic_bool stopped;
 static atomic_ullong cranked;
+static _Thread_local uint64_t held; /* 0: not */
 
 uint64_t clock_now(void)
 {
     struct timespec ts;
 
+    if (held)
+        return held;
     if (atomic_load_explicit(&stopped, memory_order_relaxed))
         return atomic_load(&cranked);
     clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -31,4 +34,14 @@ void clock_crank(uint64_t ns)
 bool clock_stopped(void)
 {
     return atomic_load(&stopped);
+}
+
+void clock_hold(uint64_t now)
+{
+    held = now;
+}
+
+void clock_release(void)
+{
+    held = 0;
 }

@@ -18,4 +18,8 @@ uint64_t clock_now(void);
 void clock_stop(uint64_t now);
 void clock_crank(uint64_t ns);
 bool clock_stopped(void);
+
+/* This thread's clock shows `now` until released, whatever the time is: see dm/base/tape.h. */
+void clock_hold(uint64_t now);
+void clock_release(void);
 #endif

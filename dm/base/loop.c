@@ -18,6 +18,7 @@
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
+#include "dm/base/tape.h"
 
 #define EVENTS_A_PASS 32
 #define HITS_A_LOOK 16
@@ -56,6 +57,7 @@ struct loop {
     struct poller *pollers, *next_poller; /* next_*: where a walk goes on, whoever is removed */
     struct hook *hooks, *next_hook;
     struct watch *closed;
+    struct tape *tape;
     uint64_t window_most, window;
     pthread_t thread;
     bool threaded;
@@ -67,6 +69,25 @@ static _Thread_local struct loop *current;
 struct loop *loop_current(void)
 {
     return current;
+}
+
+struct loop *loop_enter(struct loop *l)
+{
+    struct loop *outer = current;
+
+    current = l;
+    tape_of_thread = l ? l->tape : NULL;
+    return outer;
+}
+
+void loop_set_tape(struct loop *l, struct tape *tape)
+{
+    l->tape = tape;
+}
+
+struct tape *loop_tape(const struct loop *l)
+{
+    return l->tape;
 }
 
 const char *loop_name(const struct loop *loop)
@@ -176,6 +197,15 @@ static bool run_messages(struct loop *l)
     return true;
 }
 
+bool loop_run_messages(struct loop *l)
+{
+    struct loop *outer = loop_enter(l);
+    bool any = run_messages(l);
+
+    loop_enter(outer);
+    return any;
+}
+
 void loop_stop(struct loop *l)
 {
     atomic_store(&l->stop, true);
@@ -266,6 +296,12 @@ void timer_init(struct timer *t, struct loop *l, void (*fn)(void *arg), void *ar
     *t = (struct timer){ .loop = l, .fn = fn, .arg = arg };
 }
 
+void timer_init_recorded(struct timer *t, struct loop *l, void (*fn)(void *arg), void *arg)
+{
+    timer_init(t, l, fn, arg);
+    t->number = l->tape ? tape_add_timer(l->tape, t) : 0;
+}
+
 void timer_set(struct timer *t, uint64_t due)
 {
     struct loop *l = t->loop;
@@ -321,6 +357,19 @@ uint64_t loop_next_timer(const struct loop *l)
     return l->timers ? l->heap[1]->due : UINT64_MAX;
 }
 
+void timer_fire(struct timer *t)
+{
+    struct tape *tape = t->number ? tape_here() : NULL;
+
+    if (tape) {
+        tape_begin(tape, TAPE_TIMER);
+        tape_number(tape, t->number);
+    }
+    t->fn(t->arg); /* after which its owner may be gone */
+    if (tape)
+        tape_end(tape);
+}
+
 static bool run_timers(struct loop *l)
 {
     uint64_t now;
@@ -335,7 +384,7 @@ static bool run_timers(struct loop *l)
         timer_clear(t);
         l->firing = t;
         l->fired_again = false;
-        t->fn(t->arg);
+        timer_fire(t);
         l->stats.timers++;
         any = true;
         if (l->fired_again && l->timers && l->heap[1]->due <= now)
@@ -478,17 +527,16 @@ static const struct timespec no_wait;
 
 bool loop_step(struct loop *l)
 {
-    struct loop *outer = current;
+    struct loop *outer = loop_enter(l);
     bool any;
 
-    current = l;
     any = run_messages(l);
     any |= run_timers(l);
     any |= poll_once(l);
     run_hooks(l);
     any |= run_events(l, &no_wait);
     run_hooks(l);
-    current = outer;
+    loop_enter(outer);
     return any;
 }
 
@@ -515,11 +563,10 @@ static bool sleep_pass(struct loop *l)
 
 void loop_run(struct loop *l)
 {
-    struct loop *outer = current;
+    struct loop *outer = loop_enter(l);
     bool worth_polling = false;
     unsigned hits = 0;
 
-    current = l;
     while (!atomic_load(&l->stop)) {
         bool any = run_messages(l);
 
@@ -535,7 +582,7 @@ void loop_run(struct loop *l)
             worth_polling = sleep_pass(l);
         }
     }
-    current = outer;
+    loop_enter(outer);
 }
 
 static void *thread_main(void *arg)

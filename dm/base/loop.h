@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 struct error;
+struct tape;
 
 /*
  * One thread's event loop: descriptors (epoll), timers on the one clock, messages posted from
@@ -22,10 +23,20 @@ void loop_close(struct loop *loop); /* the loop is not running; messages not yet
 void loop_run(struct loop *loop);
 /* One pass without sleeping: due timers, ready descriptors, messages. True if anything ran. */
 bool loop_step(struct loop *loop);
+/*
+ * This thread acts as the loop's (NULL: as nobody's) from now on; whose it was is given back. For
+ * who runs the loop's objects by hand.
+ */
+struct loop *loop_enter(struct loop *loop);
+bool loop_run_messages(struct loop *loop); /* only what was posted; true if anything was */
 void loop_stop(struct loop *loop); /* any thread */
 /* Runs the loop in a thread of its own, and ends it again. Called from another loop's thread. */
 int loop_start_thread(struct loop *loop, struct error *err);
 void loop_join_thread(struct loop *loop); /* loop_stop() and wait; fine if it was not started */
+
+/* What reaches this loop's devices is recorded there, or comes from there. Before the loop runs. */
+void loop_set_tape(struct loop *loop, struct tape *tape);
+struct tape *loop_tape(const struct loop *loop); /* NULL: none */
 
 const char *loop_name(const struct loop *loop); /* any thread */
 struct loop *loop_current(void);                /* the loop running on this thread, or NULL */
@@ -55,9 +66,14 @@ struct timer {
     void (*fn)(void *arg);
     void *arg;
     uint64_t due;
+    unsigned number; /* on the loop's tape, from 1; 0: it is not recorded */
     size_t slot; /* in the loop's heap, from 1; 0: not set */
 };
 void timer_init(struct timer *timer, struct loop *loop, void (*fn)(void *arg), void *arg);
+/* A device's timer: its firing is an event on the loop's tape. */
+void timer_init_recorded(struct timer *timer, struct loop *loop, void (*fn)(void *arg), void *arg);
+/* Fires it now, as the loop would. For who plays a tape. */
+void timer_fire(struct timer *timer);
 void timer_set(struct timer *timer, uint64_t due); /* absolute, clock_now() time; replaces */
 void timer_set_in(struct timer *timer, uint64_t ns);
 void timer_clear(struct timer *timer); /* not set, or never initialised but zeroed: fine */

@@ -8,6 +8,7 @@
 #include "dm/base/bytes.h"
 #include "dm/base/clock.h"
 #include "dm/base/error.h"
+#include "dm/base/tape.h"
 #include "dm/block/format.h"
 #include "dm/block/queue.h"
 
@@ -159,9 +160,12 @@ void disk_submit(struct disk *disk, struct disk_queue *queue, struct disk_reques
     req->priv.disk = disk;
     req->priv.queue = queue;
     req->priv.started = clock_now();
+    req->priv.number = tape_here() ? tape_promise(tape_here()) : 0;
     if (changes_data(req))
         atomic_fetch_add(&disk->changes, 1);
-    if (rc < 0 || (!req->length && req->op != DISK_FLUSH))
+    if (req->priv.number && tape_plays(tape_here()))
+        played_wait(req);
+    else if (rc < 0 || (!req->length && req->op != DISK_FLUSH))
         disk_queue_finish(queue, req, rc);
     else
         disk->ops->submit(disk, queue, req);
@@ -170,6 +174,7 @@ void disk_submit(struct disk *disk, struct disk_queue *queue, struct disk_reques
 void disk_done(struct disk_request *req, int rc)
 {
     struct disk *disk = req->priv.disk;
+    struct tape *tape = req->priv.number ? tape_here() : NULL;
     uint64_t ns = clock_now() - req->priv.started;
     unsigned way = req->op == DISK_WRITE;
 
@@ -195,7 +200,13 @@ void disk_done(struct disk_request *req, int rc)
     /* again at the end: what was read while the write was under way may be old or new */
     if (changes_data(req))
         atomic_fetch_add(&disk->changes, 1);
-    req->done(req, rc);
+    if (tape)
+        played_record(req, rc, tape);
+    req->done(req, rc); /* which may be the end of it */
+    if (tape) {
+        tape_kept(tape);
+        tape_end(tape);
+    }
 }
 
 struct disk_stats disk_get_stats(const struct disk *disk)

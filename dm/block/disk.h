@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 struct error;
 struct loop;
+struct tape;
 
 /*
  * A disk: the contents of an image, asynchronous from here to the medium. Devices and backends of
@@ -52,7 +53,9 @@ struct disk_request {
     unsigned iov_count;
     void (*done)(struct disk_request *req, int rc); /* rc: 0 or a negative errno */
     void *owner;                                    /* the caller's */
+    bool in_guest; /* iov lies in guest memory: what is read there is no input of the device */
     struct {
+        uint64_t number; /* on the loop's tape */
         uint64_t started;
         struct disk *disk;
         struct disk_queue *queue;
@@ -68,6 +71,14 @@ struct disk_queue;
 int disk_queue_open(struct disk_queue **out, struct loop *loop, struct error *err);
 void disk_queue_close(struct disk_queue *queue); /* nothing in flight; NULL is fine */
 void disk_submit(struct disk *disk, struct disk_queue *queue, struct disk_request *req);
+
+/*
+ * Recording: what a device sees of a disk (NULL: none) beside its contents; and a disk made from
+ * that, whose requests wait for disk_play().
+ */
+void disk_record(const struct disk *disk, struct tape *tape);
+int disk_open_played(struct disk **out, struct tape *tape, struct error *err); /* *out may be NULL */
+void disk_play(struct tape *tape); /* ends the request that TAPE_DISK names */
 
 struct disk_stats {
     uint64_t read_bytes, write_bytes, reads, writes, flushes, discards, errors;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "dm/base/error.h"
 #include "dm/base/loop.h"
+#include "dm/base/tape.h"
 #include "dm/block/drive.h"
 
 struct change {
@@ -21,6 +22,7 @@ struct change {
 };
 
 struct removal {
+    const char *id; /* the drive's */
     struct loop *device_loop;
     struct disk *old;
     void (*done)(void *arg);
@@ -170,11 +172,28 @@ void drive_accept(struct drive *d)
     loop_post(d->home ? d->home : d->loop, change_ended, c);
 }
 
+/* An event that reaches the device of the drive `id`; NULL where nothing is recorded. */
+static struct tape *record(const char *id, enum tape_kind kind)
+{
+    struct tape *tape = tape_here();
+
+    if (tape) {
+        tape_begin(tape, kind);
+        tape_text(tape, id);
+    }
+    return tape;
+}
+
 static void removal_ended(void *arg)
 {
     struct removal *r = arg;
+    struct tape *tape = record(r->id, TAPE_REMOVED);
 
     r->done(r->arg);
+    if (tape) {
+        tape_kept(tape);
+        tape_end(tape);
+    }
     free(r);
 }
 
@@ -195,7 +214,9 @@ void drive_remove(struct drive *d, void (*done)(void *arg), void *arg)
         loop_post(d->loop, done, arg);
         return;
     }
-    *r = (struct removal){ .device_loop = d->loop, .done = done, .arg = arg };
+    if (tape_here())
+        tape_promise(tape_here());
+    *r = (struct removal){ .id = d->id, .device_loop = d->loop, .done = done, .arg = arg };
     r->old = atomic_exchange(&d->disk, NULL);
     loop_post(d->home ? d->home : d->loop, close_removed, r);
 }
@@ -211,20 +232,32 @@ static void tell_device(void *arg)
 {
     struct change *c = arg;
     struct drive *d = c->drive;
+    struct tape *tape = record(d->id, TAPE_MEDIUM);
 
+    if (tape)
+        disk_record(c->next, tape);
     d->asked = c;
     if (d->ops && d->ops->changed)
         d->ops->changed(d->owner, c->next);
     else
         drive_accept(d);
+    if (tape)
+        tape_end(tape);
 }
 
 static void ask_eject(void *arg)
 {
-    struct drive *d = arg;
+    drive_ask_eject(arg);
+}
+
+void drive_ask_eject(struct drive *d)
+{
+    struct tape *tape = record(d->id, TAPE_EJECT);
 
     if (d->ops && d->ops->eject_asked)
         d->ops->eject_asked(d->owner);
+    if (tape)
+        tape_end(tape);
 }
 
 int drive_change(struct drive *d, struct disk *disk, bool force, void (*done)(void *arg, int rc),

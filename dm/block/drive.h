@@ -57,6 +57,8 @@ void drive_set_tray(struct drive *drive, bool open);
 bool drive_locked(const struct drive *drive);
 bool drive_tray_open(const struct drive *drive);
 
+void drive_ask_eject(struct drive *drive); /* the guest is asked to let go of the medium */
+
 /* ---- QMP's side (the machine loop) ---- */
 /*
  * The machine loop, where media are closed. Until it is named, that is done on the device's loop,

@@ -35,5 +35,9 @@ int disk_init(struct disk *disk, const struct disk_ops *ops, const struct disk_c
               struct error *err);
 void disk_done(struct disk_request *req, int rc);
 
+/* Of disks whose requests are recorded and played (played.c). */
+void played_wait(struct disk_request *req);
+void played_record(const struct disk_request *req, int rc, struct tape *tape);
+
 int raw_open(struct disk **out, const struct disk_config *config, struct error *err);
 #endif

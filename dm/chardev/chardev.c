@@ -10,6 +10,7 @@
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
 #include "dm/base/log.h"
+#include "dm/base/tape.h"
 #include "dm/chardev/internal.h"
 
 #define READ_MOST 1024
@@ -119,6 +120,59 @@ static size_t room(const struct chardev *cd)
     return cd->user && cd->user->room ? cd->user->room(cd->owner) : 0;
 }
 
+/* ---- What reaches the user ---- */
+
+static struct tape *record(struct chardev *cd, enum tape_kind kind)
+{
+    struct tape *tape = tape_here();
+
+    if (tape) {
+        tape_begin(tape, kind);
+        tape_text(tape, cd->config.id);
+    }
+    return tape;
+}
+
+void chardev_deliver(struct chardev *cd, const uint8_t *bytes, size_t count)
+{
+    struct tape *tape;
+
+    if (!cd->user)
+        return;
+    tape = record(cd, TAPE_BYTES);
+    if (tape)
+        tape_bytes(tape, bytes, count);
+    cd->user->receive(cd->owner, bytes, count);
+    if (tape)
+        tape_end(tape);
+}
+
+void chardev_tell_drained(struct chardev *cd)
+{
+    struct tape *tape;
+
+    if (!cd->user || !cd->user->drained)
+        return;
+    tape = record(cd, TAPE_DRAINED);
+    cd->user->drained(cd->owner);
+    if (tape)
+        tape_end(tape);
+}
+
+void chardev_tell_connected(struct chardev *cd, bool up)
+{
+    struct tape *tape;
+
+    if (!cd->user || !cd->user->connected)
+        return;
+    tape = record(cd, TAPE_CONNECTED);
+    if (tape)
+        tape_number(tape, up);
+    cd->user->connected(cd->owner, up);
+    if (tape)
+        tape_end(tape);
+}
+
 static size_t buffered(const struct chardev *cd)
 {
     return cd->tail - cd->head;
@@ -141,8 +195,7 @@ static void park(struct chardev *cd)
     cd->in_watch = NULL;
     cd->paused = true;
     cd->head = cd->tail = 0;
-    if (cd->user->drained)
-        cd->user->drained(cd->owner);
+    chardev_tell_drained(cd);
 }
 
 static void on_input(void *arg, unsigned events)
@@ -166,7 +219,7 @@ static void on_input(void *arg, unsigned events)
         size_t count = cd->telnet ? strip_telnet(cd, bytes, (size_t)n) : (size_t)n;
 
         if (count && most)
-            cd->user->receive(cd->owner, bytes, count);
+            chardev_deliver(cd, bytes, count);
         return;
     }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -181,8 +234,8 @@ static void on_output(void *arg, unsigned events)
     struct chardev *cd = arg;
 
     flush(cd);
-    if (!buffered(cd) && cd->user && cd->user->drained)
-        cd->user->drained(cd->owner);
+    if (!buffered(cd))
+        chardev_tell_drained(cd);
 }
 
 static void want_output(struct chardev *cd)
@@ -233,7 +286,7 @@ static size_t put(struct chardev *cd, const uint8_t *bytes, size_t count)
     return taken;
 }
 
-size_t chardev_write(struct chardev *cd, const void *bytes, size_t count)
+static size_t write_out(struct chardev *cd, const void *bytes, size_t count)
 {
     const uint8_t *p = bytes;
     ssize_t n = 0;
@@ -253,6 +306,14 @@ size_t chardev_write(struct chardev *cd, const void *bytes, size_t count)
     taken = put(cd, p + n, count - (size_t)n);
     want_output(cd);
     return (size_t)n + taken;
+}
+
+size_t chardev_write(struct chardev *cd, const void *bytes, size_t count)
+{
+    size_t taken = write_out(cd, bytes, count);
+
+    tape_reply(&taken, sizeof(taken));
+    return taken;
 }
 
 /* ---- Up and down ---- */
@@ -290,8 +351,7 @@ int chardev_up(struct chardev *cd, int in, int out, struct error *err)
 
         chardev_write(cd, hello, sizeof(hello));
     }
-    if (cd->user && cd->user->connected)
-        cd->user->connected(cd->owner, true);
+    chardev_tell_connected(cd, true);
     return 0;
 }
 
@@ -311,10 +371,8 @@ void chardev_down(struct chardev *cd)
     cd->telnet_state = 0;
     if (!was)
         return;
-    if (cd->user && cd->user->connected)
-        cd->user->connected(cd->owner, false);
-    if (cd->user && cd->user->drained)
-        cd->user->drained(cd->owner); /* a sender that waited for room need not any more */
+    chardev_tell_connected(cd, false);
+    chardev_tell_drained(cd); /* a sender that waited for room need not any more */
     if (cd->reconnect.loop && cd->config.reconnect)
         timer_set_in(&cd->reconnect, cd->config.reconnect * 1000000000ull);
 }

@@ -45,6 +45,10 @@ struct chardev_user {
 void chardev_attach(struct chardev *cd, const struct chardev_user *user, void *owner);
 void chardev_detach(struct chardev *cd);
 void chardev_accept(struct chardev *cd); /* room() has grown */
+/* To the user, as if it came from the host. For the kinds, and for who plays a recording. */
+void chardev_deliver(struct chardev *cd, const uint8_t *bytes, size_t count);
+void chardev_tell_drained(struct chardev *cd);
+void chardev_tell_connected(struct chardev *cd, bool up);
 /* Returns how many bytes were taken; fewer than asked where the buffer is full. */
 size_t chardev_write(struct chardev *cd, const void *bytes, size_t count);
 #endif

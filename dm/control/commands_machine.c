@@ -12,6 +12,7 @@
 #include "dm/base/loop.h"
 #include "dm/control/commands.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/record.h"
 #include "dm/net/netport.h"
 #include "ioreq/pci_config.h"
 
@@ -53,13 +54,22 @@ static void add_cpu(struct command *cmd)
     json_int_t cpu = command_int(cmd, "socket-id", -1);
     struct machine *m = cmd->machine;
     struct error err;
+    struct tape *tape;
+    int rc;
 
-    if (cpu < 0 || cpu >= m->config->cpus_most)
+    if (cpu < 0 || cpu >= m->config->cpus_most) {
         command_fail(cmd, "GenericError", "socket-id must be from 0 to %u (maxvcpus)",
                      m->config->cpus_most - 1);
-    else if (!m->pm)
+        return;
+    }
+    if (!m->pm) {
         command_fail(cmd, "GenericError", "the guest has no ACPI (acpi=0), so no CPU can be added");
-    else if (pm_add_cpu(m->pm, (unsigned)cpu, &err) < 0)
+        return;
+    }
+    tape = record_op(m->pm, OP_ADD_CPU, (uint64_t)cpu);
+    rc = pm_add_cpu(m->pm, (unsigned)cpu, &err);
+    record_op_end(tape);
+    if (rc < 0)
         command_fail(cmd, "GenericError", "%s", err.text);
     else
         command_return(cmd, NULL);

@@ -14,6 +14,8 @@
 #define LOW_LIMIT_DEFAULT 0xf0000000ull
 #define LOW_LIMIT_LEAST 0x40000000ull
 #define VCPUS_MOST 128
+#define RECORD_MIB 64
+#define RECORD_MIB_MOST 4096
 
 /* ---- One function for each option that is taken ---- */
 
@@ -252,6 +254,30 @@ static int take_incoming(struct machine_config *c, const char *option, const cha
                      option, text);
 }
 
+static int take_record(struct machine_config *c, const char *option, const char *text,
+                       struct error *err)
+{
+    static const char *const names[] = { "size", NULL };
+    uint64_t mib = RECORD_MIB;
+    const char *size;
+    struct words w;
+    int rc = words_split(c, &w, option, text, true, err);
+
+    if (rc == 0)
+        rc = words_only(&w, names, err);
+    if (rc < 0)
+        return rc;
+    if (!w.first || !*w.first)
+        return error_set(err, -EINVAL, "%s %s: the name of the file to record in is missing",
+                         option, text);
+    size = words_get(&w, "size");
+    if (size)
+        rc = words_number("-record FILE,size=MIB", size, RECORD_MIB_MOST, &mib, err);
+    c->record = w.first;
+    c->record_bytes = mib * MIB;
+    return rc;
+}
+
 static int take_poll(struct machine_config *c, const char *option, const char *text,
                      struct error *err)
 {
@@ -306,6 +332,7 @@ static const struct option table[] = {
     { "-run-with", true, take_run_with, NULL },
     { "-incoming", true, take_incoming, NULL },
     { "-x-poll", true, take_poll, NULL },
+    { "-record", true, take_record, NULL },
     { "-help", false, take_help, NULL },
     { "-h", false, take_help, NULL },
     { "-version", false, take_help, NULL },
@@ -416,7 +443,9 @@ int options_parse(struct machine_config *c, int argc, char *const argv[], struct
                                   .boot = "cda",
                                   .floppy_check = true,
                                   .incoming = -1,
-                                  .poll_window_us = -1 };
+                                  .poll_window_us = -1,
+                                  .argc = argc,
+                                  .argv = argv };
     c->qtest = option_qtest_asked(argc, argv);
     if (c->qtest) { /* QEMU's PC, not Xen's */
         c->platform_device = false;

@@ -95,6 +95,10 @@ struct machine_config {
     const char *usb_devices[USB_MOST];
     unsigned usb_device_count;
     int poll_window_us; /* -x-poll US; -1: the default */
+    const char *record; /* -record FILE; NULL: no */
+    uint64_t record_bytes;
+    int argc; /* the words themselves, which outlive the struct */
+    char *const *argv;
     /* -accel qtest: no Xen, a test on a socket is the guest. The rest is only for that. */
     bool qtest;
     const char *qtest_path; /* NULL: QMP alone */

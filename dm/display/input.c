@@ -11,6 +11,7 @@
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
 #include "dm/base/loop.h"
+#include "dm/base/tape.h"
 #include "dm/display/input.h"
 
 #define QUEUE_MOST 1024
@@ -118,13 +119,19 @@ static void deliver_wheel(struct input *in, int dz)
         dev->ops->wheel(dev->owner, dz, in->buttons);
 }
 
-static void deliver(void *arg)
+static void record(struct tape *tape, const struct event *e)
 {
-    struct event *e = arg;
-    struct input *in = e->input;
+    tape_begin(tape, TAPE_INPUT);
+    tape_number(tape, e->kind);
+    tape_number(tape, (uint32_t)e->a);
+    tape_number(tape, (uint32_t)e->b);
+    tape_number(tape, e->buttons);
+}
+
+static void perform(struct input *in, const struct event *e)
+{
     struct input_device *dev;
 
-    atomic_fetch_sub(&in->waiting, 1);
     switch (e->kind) {
     case KEY:
         deliver_key(in, (unsigned)e->a, e->b);
@@ -145,7 +152,31 @@ static void deliver(void *arg)
         deliver_wheel(in, e->a);
         break;
     }
+}
+
+static void deliver(void *arg)
+{
+    struct tape *tape = tape_here();
+    struct event *e = arg;
+
+    atomic_fetch_sub(&e->input->waiting, 1);
+    if (tape)
+        record(tape, e);
+    perform(e->input, e);
+    if (tape)
+        tape_end(tape);
     free(e);
+}
+
+void input_play(struct input *in, struct tape *tape)
+{
+    struct event e = { .input = in };
+
+    e.kind = (enum kind)(tape_take_number(tape) % KINDS);
+    e.a = (int)tape_take_number(tape);
+    e.b = (int)tape_take_number(tape);
+    e.buttons = (unsigned)tape_take_number(tape);
+    perform(in, &e);
 }
 
 static void post(struct input *in, enum kind kind, int a, int b, unsigned buttons)

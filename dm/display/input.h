@@ -5,6 +5,7 @@
 #include <stdint.h>
 struct error;
 struct loop;
+struct tape;
 
 /*
  * Input: from people (VNC, QMP's send-key) to keyboards and pointers. Keys are Linux's KEY_* codes
@@ -48,5 +49,6 @@ int input_attach(struct input_device **out, struct input *input, const struct in
 void input_detach(struct input_device *dev); /* NULL is fine */
 void input_activate(struct input_device *dev); /* the guest's driver has enabled it: prefer it */
 void input_deactivate(struct input_device *dev);
+void input_play(struct input *input, struct tape *tape); /* what was recorded as TAPE_INPUT */
 void input_set_leds(struct input *input, unsigned leds);
 #endif

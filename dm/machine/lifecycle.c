@@ -10,6 +10,7 @@
 #include "dm/machine/bare.h"
 #include "dm/machine/gather.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/record.h"
 #include "dm/xen/domain.h"
 #include "dm/xen/store.h"
 
@@ -38,8 +39,10 @@ const char *machine_state_name(const struct machine *m)
 static void drain_one(void *arg)
 {
     struct share *s = arg;
+    struct tape *tape = record_op(s->device, OP_DRAIN, 0);
 
     device_class_of(s->device)->drain(s->device, gather_report, s->gather);
+    record_op_end(tape);
     free(s);
 }
 
@@ -58,7 +61,10 @@ static void drain_all(struct machine *m, void (*done)(void *arg), void *arg)
 
 static void resume_one(void *arg)
 {
+    struct tape *tape = record_op(arg, OP_RESUME, 0);
+
     device_class_of(arg)->resume(arg);
+    record_op_end(tape);
 }
 
 /* ---- Stop and go on ---- */
@@ -165,10 +171,12 @@ void machine_power_button(struct machine *m)
 
 int machine_wake(struct machine *m, struct error *err)
 {
+    struct tape *tape = m->pm ? record_op(m->pm, OP_WAKE, 0) : NULL;
     int rc;
 
     if (m->pm)
         pm_wake(m->pm);
+    record_op_end(tape);
     rc = m->domain ? domain_set_sleep(m->domain, 0, err) : 0;
     if (rc == 0 && m->state == RUN_SUSPENDED) {
         m->state = RUN_RUNNING;

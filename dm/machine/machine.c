@@ -22,6 +22,7 @@
 #include "dm/display/vnc.h"
 #include "dm/machine/bare.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/record.h"
 #include "dm/machine/unplug.h"
 #include "dm/net/netport.h"
 #include "dm/xen/domain.h"
@@ -90,9 +91,11 @@ static void board_power_off(void *arg)
 static void guest_suspend(void *arg)
 {
     struct machine *m = arg;
+    struct tape *tape = record_op(m->cmos, OP_SUSPEND, 0);
     struct error err;
 
     cmos_note_suspend(m->cmos);
+    record_op_end(tape);
     if (domain_set_sleep(m->domain, 3, &err) < 0) {
         log_error("%s", err.text);
         return;
@@ -121,7 +124,12 @@ static void *board_host_end(void *arg, const char *kind, const char *id)
 
 static void board_unplug(void *arg, unsigned mask, void (*done)(void *), void *done_arg)
 {
-    machine_unplug(machine_of(arg), mask, done, done_arg);
+    struct asked *asked = record_asked(done, done_arg);
+
+    if (asked)
+        machine_unplug(machine_of(arg), mask, record_answered, asked);
+    else
+        machine_unplug(machine_of(arg), mask, done, done_arg);
 }
 
 static const struct board_ops board_ops = {
@@ -156,15 +164,15 @@ static int open_drive(struct machine *m, const struct drive_words *w, struct err
 }
 
 /* A drive behind -device ide-cd is a CD-ROM although -drive does not say so. */
-static bool is_cd(const struct machine_config *c, const struct drive_words *w)
+bool machine_drive_is_cd(const struct machine_config *c, const char *id)
 {
     for (unsigned i = 0; i < c->device_count; i++) {
         const char *drive = device_word(&c->devices[i], "drive");
 
-        if (!strcmp(c->devices[i].driver, "ide-cd") && drive && !strcmp(drive, w->id))
+        if (!strcmp(c->devices[i].driver, "ide-cd") && drive && !strcmp(drive, id))
             return true;
     }
-    return w->cdrom;
+    return false;
 }
 
 static int open_drives(struct machine *m, struct error *err)
@@ -174,7 +182,7 @@ static int open_drives(struct machine *m, struct error *err)
     for (unsigned i = 0; rc == 0 && i < m->config->drive_count; i++) {
         struct drive_words w = m->config->drives[i];
 
-        w.cdrom = is_cd(m->config, &w);
+        w.cdrom |= machine_drive_is_cd(m->config, w.id);
         w.readonly |= w.cdrom;
         rc = open_drive(m, &w, err);
     }
@@ -230,7 +238,7 @@ static bool is_monitor(const struct machine_config *c, const char *id)
     return false;
 }
 
-static int open_chardevs(struct machine *m, struct error *err)
+int machine_open_chardevs(struct machine *m, struct error *err)
 {
     static const char *const ids[] = { "serial0", "serial1", "serial2", "serial3" };
     const struct machine_config *c = m->config;
@@ -256,7 +264,7 @@ static int open_chardevs(struct machine *m, struct error *err)
     return rc;
 }
 
-static int open_display(struct machine *m, struct error *err)
+int machine_open_display(struct machine *m, struct error *err)
 {
     const struct machine_config *c = m->config;
     struct vnc_config config;
@@ -278,7 +286,7 @@ static int open_display(struct machine *m, struct error *err)
 
 /* ---- Seats ---- */
 
-static void lay_out_memory(struct machine *m)
+void machine_lay_out_memory(struct machine *m)
 {
     uint64_t ram = m->config->ram_mib * MIB;
 
@@ -303,6 +311,8 @@ static int open_seat(struct machine *m, enum seat_name which, const char *name, 
         rc = memory_open(&s->memory, domain_backing(m->domain), &m->layout, 0, err);
     if (rc == 0)
         rc = server_open(&s->server, m->domain, s->loop, s->memory, err);
+    if (rc == 0)
+        rc = record_seat(s, err);
     if (rc < 0)
         return rc;
     s->board = (struct board){ .loop = s->loop, .ports = server_ports(s->server),
@@ -348,20 +358,22 @@ int machine_open(struct machine **out, const struct machine_config *config, stru
         return error_set(err, -ENOMEM, "out of memory");
     m->config = config;
     m->loop = loop;
-    lay_out_memory(m);
+    machine_lay_out_memory(m);
     rc = open_drives(m, err);
     if (rc == 0)
         rc = open_netports(m, err);
     if (rc == 0)
-        rc = open_chardevs(m, err);
+        rc = machine_open_chardevs(m, err);
     if (rc == 0)
-        rc = open_display(m, err);
+        rc = machine_open_display(m, err);
     if (rc == 0 && !config->qtest)
         rc = domain_open(&m->domain, config->domid, err);
     if (rc == 0 && !config->qtest)
         rc = store_open(&m->store, loop, err);
     if (rc == 0)
         rc = arena_open(&m->arena, ARENA_BYTES, err);
+    if (rc == 0)
+        rc = record_open(m, err);
     if (rc == 0)
         rc = config->qtest ? bare_open(m, err) : open_seats(m, err);
     if (rc == 0)
@@ -378,6 +390,7 @@ int machine_start(struct machine *m, struct error *err)
 {
     int rc = 0;
 
+    record_start(m);
     if (m->bare) {
         m->state = m->config->paused ? RUN_PRELAUNCH : RUN_RUNNING;
         return 0;
@@ -418,6 +431,7 @@ void machine_close(struct machine *m)
     store_unwatch(m->release_watch);
     for (unsigned i = 0; i < SEATS; i++)
         loop_join_thread(m->seats[i].loop);
+    record_close(m);
     vnc_close(m->vnc); /* drops its viewers, so the display's loop must stand still */
     while (m->placed_count)
         device_detach(m->placed[--m->placed_count].device);

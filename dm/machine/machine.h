@@ -16,6 +16,8 @@ struct input;
 struct json_t;
 struct loop;
 struct netport;
+struct reel;
+struct replay;
 struct screen;
 struct server;
 struct store;
@@ -57,6 +59,8 @@ struct machine {
     struct store_watch *release_watch;
     struct loop *loop; /* the machine loop */
     struct arena *arena;
+    struct replay *played; /* NULL: this machine is a real one */
+    struct reel *reel; /* NULL: nothing is recorded */
     struct memory_layout layout;
     struct seat seats[SEATS];
     struct placed placed[PLACED_MOST];
@@ -104,6 +108,12 @@ int machine_wake(struct machine *machine, struct error *err);
 void machine_emit(struct machine *machine, const char *event, const char *reason);
 void machine_emit_data(struct machine *machine, const char *event, struct json_t *data);
 const char *machine_state_name(const struct machine *machine); /* as query-status says */
+
+/* ---- Parts, for who builds a machine of another kind (replay.c) ---- */
+void machine_lay_out_memory(struct machine *machine);
+bool machine_drive_is_cd(const struct machine_config *config, const char *id);
+int machine_open_chardevs(struct machine *machine, struct error *err);
+int machine_open_display(struct machine *machine, struct error *err);
 
 struct drive *machine_drive(struct machine *machine, const char *id);
 struct chardev *machine_chardev(struct machine *machine, const char *id);

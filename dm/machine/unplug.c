@@ -8,6 +8,7 @@
 #include "devices/storage/piix_ide.h"
 #include "dm/machine/gather.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/record.h"
 #include "dm/machine/unplug.h"
 
 #define MASK_DISKS 1u
@@ -17,17 +18,22 @@
 static void unplug_ide(void *arg)
 {
     struct share *s = arg;
+    bool aux = !(s->how & MASK_DISKS);
+    struct tape *tape = record_op(s->device, OP_UNPLUG_IDE, aux);
 
-    piix_ide_unplug(s->device, !(s->how & MASK_DISKS), gather_report, s->gather);
+    piix_ide_unplug(s->device, aux, gather_report, s->gather);
+    record_op_end(tape);
     free(s);
 }
 
 static void unplug_nic(void *arg)
 {
     struct share *s = arg;
+    struct tape *tape = record_op(s->device, OP_UNPLUG, 0);
 
     if (device_class_of(s->device)->unplug)
         device_class_of(s->device)->unplug(s->device);
+    record_op_end(tape);
     gather_report(s->gather);
     free(s);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
+#include "dm/base/tape.h"
 #include "dm/memory/backing.h"
 #include "dm/memory/memory.h"
 
@@ -243,6 +244,8 @@ bool dma_read(struct memory *m, uint64_t addr, void *buf, size_t length)
             memset((uint8_t *)buf + done, 0xff, n);
         all &= p != NULL;
     }
+    tape_reply(buf, length);
+    tape_reply(&all, sizeof(all));
     return all;
 }
 
@@ -259,16 +262,21 @@ bool dma_write(struct memory *m, uint64_t addr, const void *buf, size_t length)
         }
         all &= p != NULL;
     }
+    tape_reply(&all, sizeof(all));
     return all;
 }
 
 void *memory_pin(struct memory *m, uint64_t addr, size_t *length, bool write)
 {
-    size_t span = ram_span(m, addr, *length);
-    struct window *w = span ? reach(m, addr, span, length) : NULL;
+    size_t span = ram_span(m, addr, *length), got = 0;
+    struct window *w = span ? reach(m, addr, span, &got) : NULL;
 
     if (!w)
+        got = 0;
+    tape_reply(&got, sizeof(got));
+    if (!w || !got)
         return NULL;
+    *length = got;
     w->pins++;
     m->pinned++;
     return w->base + addr % WINDOW_BYTES;

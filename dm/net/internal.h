@@ -33,6 +33,7 @@ struct netport {
 /* To the user. False: keep the frame and stop reading. */
 bool netport_deliver(struct netport *port, const uint8_t *frame, size_t length,
                      const struct offload *off);
+void netport_writable(struct netport *port); /* to the user: send() has room again */
 /* id and info; for a kind's constructor. */
 int netport_name(struct netport *port, const char *id, const char *info, struct error *err);
 

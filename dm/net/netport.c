@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dm/base/bytes.h"
+#include "dm/base/tape.h"
 #include "dm/net/internal.h"
 #include "dm/net/packet.h"
 
@@ -48,6 +49,7 @@ static int null_open(struct netport **out, const struct netport_config *c, struc
     if (!p)
         return error_set(err, -ENOMEM, "netdev %s: out of memory", c->id);
     p->kind = &null_kind;
+    p->offloads = c->offloads;
     *out = p;
     return netport_name(p, c->id, "null", err);
 }
@@ -120,10 +122,26 @@ void netport_detach(struct netport *p)
     p->user = NULL;
 }
 
+void netport_writable(struct netport *p)
+{
+    struct tape *tape = tape_here();
+
+    if (!p->user || !p->user->writable)
+        return;
+    if (tape) {
+        tape_begin(tape, TAPE_WRITABLE);
+        tape_text(tape, p->id);
+    }
+    p->user->writable(p->owner);
+    if (tape)
+        tape_end(tape);
+}
+
 void netport_accept(struct netport *p)
 {
     if (p->user && !p->gone)
         p->kind->accept(p);
+    tape_reply(NULL, 0); /* after what was received meanwhile */
 }
 
 void netport_hang_up(struct netport *p)
@@ -138,10 +156,22 @@ bool netport_deliver(struct netport *p, const uint8_t *frame, size_t length,
                      const struct offload *off)
 {
     static const struct offload none;
+    struct tape *tape = tape_here();
+    bool taken;
 
     if (!p->user || p->link_down)
         return true;
-    if (!p->user->receive(p->owner, frame, length, off ? off : &none)) {
+    off = off ? off : &none;
+    if (tape) {
+        tape_begin(tape, TAPE_FRAME);
+        tape_text(tape, p->id);
+        tape_bytes(tape, off, sizeof(*off));
+        tape_bytes(tape, frame, length);
+    }
+    taken = p->user->receive(p->owner, frame, length, off);
+    if (tape)
+        tape_end(tape);
+    if (!taken) {
         p->stats.rx_paused++;
         return false;
     }
@@ -169,12 +199,21 @@ static size_t total(const struct iovec *iov, unsigned count)
     return n;
 }
 
+static int send_here(struct netport *p, const struct iovec *iov, unsigned count,
+                     const struct offload *off)
+{
+    int rc = p->kind->send(p, iov, count, off);
+
+    tape_reply(&rc, sizeof(rc));
+    return rc;
+}
+
 static void send_segment(void *arg, const uint8_t *frame, size_t length)
 {
     struct netport *p = arg;
     struct iovec iov = { (void *)(uintptr_t)frame, length };
 
-    if (p->kind->send(p, &iov, 1, NULL) < 0)
+    if (send_here(p, &iov, 1, NULL) < 0)
         p->stats.tx_dropped++;
 }
 
@@ -205,7 +244,7 @@ static int send_in_software(struct netport *p, const struct iovec *iov, unsigned
         return 0;
     }
     whole = (struct iovec){ p->scratch, at };
-    return p->kind->send(p, &whole, 1, NULL);
+    return send_here(p, &whole, 1, NULL);
 }
 
 int netport_send(struct netport *p, const struct iovec *iov, unsigned count,
@@ -220,7 +259,7 @@ int netport_send(struct netport *p, const struct iovec *iov, unsigned count,
         return 0;
     }
     rc = wants && !p->offloads ? send_in_software(p, iov, count, off)
-                               : p->kind->send(p, iov, count, wants ? off : NULL);
+                               : send_here(p, iov, count, wants ? off : NULL);
     if (rc == 0) {
         p->stats.tx_frames++;
         p->stats.tx_bytes += bytes;
@@ -230,16 +269,51 @@ int netport_send(struct netport *p, const struct iovec *iov, unsigned count,
 
 void netport_set_link(struct netport *p, bool up)
 {
+    struct tape *tape = tape_here();
+
     if (p->link_down == !up)
         return;
     p->link_down = !up;
-    if (p->user && p->user->link)
-        p->user->link(p->owner, up);
+    if (!p->user || !p->user->link)
+        return;
+    if (tape) {
+        tape_begin(tape, TAPE_LINK);
+        tape_text(tape, p->id);
+        tape_number(tape, up);
+    }
+    p->user->link(p->owner, up);
+    if (tape)
+        tape_end(tape);
 }
 
 bool netport_link(const struct netport *p)
 {
     return !p->link_down && !p->gone;
+}
+
+static void play_frame(struct netport *p, struct tape *tape)
+{
+    uint8_t *frame = malloc(PACKET_MOST);
+    struct offload off;
+    size_t length;
+
+    if (!frame || tape_take_bytes(tape, &off, sizeof(off)) != sizeof(off)) {
+        tape_diverge(tape, "a frame without its header");
+    } else {
+        length = tape_take_bytes(tape, frame, PACKET_MOST);
+        netport_deliver(p, frame, length, &off);
+    }
+    free(frame);
+}
+
+void netport_play(struct netport *p, struct tape *tape, unsigned kind)
+{
+    if (kind == TAPE_FRAME)
+        play_frame(p, tape);
+    else if (kind == TAPE_WRITABLE)
+        netport_writable(p);
+    else
+        netport_set_link(p, tape_take_number(tape));
 }
 
 struct netport_stats netport_get_stats(const struct netport *p)

@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 struct error;
 struct loop;
+struct tape;
 
 /*
  * A netport: where frames leave the guest and come in (a tap, user networking, nothing). It lives
@@ -35,6 +36,7 @@ struct netport_config {
     const char *ifname; /* tap */
     int fd;             /* tap: an open one, or -1 */
     const char *hostname, *tftp, *bootfile; /* user; may be NULL */
+    bool offloads; /* null: takes frames as if it could complete and cut them */
 };
 
 /* Creates and opens; the tap exists when this returns. The kind "user" needs libslirp. */
@@ -77,6 +79,9 @@ int netport_send(struct netport *port, const struct iovec *iov, unsigned count,
 /* Whether a cable is plugged in (set_link). */
 void netport_set_link(struct netport *port, bool up);
 bool netport_link(const struct netport *port);
+
+/* What was recorded as TAPE_FRAME, TAPE_WRITABLE or TAPE_LINK for this port. */
+void netport_play(struct netport *port, struct tape *tape, unsigned kind);
 
 struct netport_stats {
     uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, tx_dropped, rx_paused;

@@ -95,8 +95,7 @@ static void on_tap(void *arg, unsigned events)
     if (events & WATCH_WRITE && t->blocked) {
         t->blocked = false;
         want(t);
-        if (t->port.user && t->port.user->writable)
-            t->port.user->writable(t->port.owner);
+        netport_writable(&t->port);
     }
     if (events & WATCH_READ)
         read_frames(t);

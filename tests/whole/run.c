@@ -264,3 +264,20 @@ struct dm_memory dm_memory(const struct dm *dm, bool list)
     fclose(f);
     return m;
 }
+
+void dm_replay(const char *file)
+{
+    const char *binary = getenv("DM") ? getenv("DM") : "build/xen-dm";
+    char command[512], text[1024] = "";
+    FILE *f;
+
+    snprintf(command, sizeof(command), "%s-replay %s 2>&1", binary, file);
+    f = popen(command, "r");
+    CHECK(f);
+    while (fgets(text, sizeof(text), f)) /* what devices log comes before the last line */
+        ;
+    if (pclose(f) != 0 || !strstr(text, "the same registers"))
+        fail_msg("%s: %s", command, text);
+    if (getenv("REPLAY_SAYS"))
+        printf("  %s", text);
+}

@@ -36,6 +36,8 @@ void dm_open(struct dm *dm, const struct dm_config *config); /* to `running`; fa
 /* A signal (0: none), and its status; -1: it did not end in time. _end leaves Xen to look at. */
 int dm_end(struct dm *dm, int signal, unsigned ms);
 int dm_close(struct dm *dm, int signal, unsigned ms);
+/* xen-dm-replay on a recording ends well; its output is in the sentence where it does not. */
+void dm_replay(const char *file);
 struct dm_memory dm_memory(const struct dm *dm, bool list);
 uint64_t now_ns(void);
 

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "tests/guest/guest.h"
@@ -184,25 +185,59 @@ static void walk_on(struct dm_config *config)
     CHECK_EQ(dm_close(&dm, SIGTERM, END_MS), 0);
 }
 
+static void walk_and_replay(struct dm_config *config, const char *const *more)
+{
+    char file[] = "/dev/shm/xen-dm-reel-XXXXXX", words[64];
+    const char *all[32] = { "-record", words };
+    int fd = mkstemp(file);
+
+    CHECK(fd >= 0);
+    close(fd);
+    snprintf(words, sizeof(words), "%s,size=16", file);
+    for (unsigned i = 0; more[i]; i++)
+        all[i + 2] = more[i];
+    config->more = all;
+    walk_on(config);
+    dm_replay(file);
+    unlink(file);
+}
+
+static const char *const with_e1000[] = {
+    "-device", "e1000,id=nic0,netdev=net0,mac=00:16:3e:00:00:01",
+    "-netdev", "user,id=net0",
+    "-usb",    "-usbdevice",
+    "tablet",  NULL
+};
+static const char *const with_rtl8139[] = {
+    "-device", "rtl8139,id=nic0,netdev=net0,mac=00:16:3e:00:00:01",
+    "-netdev", "user,id=net0",
+    NULL,
+};
+
 TEST(a_walk_on_standard_vga_and_e1000_leaves_it_standing)
 {
-    static const char *const more[] = {
-        "-device", "e1000,id=nic0,netdev=net0,mac=00:16:3e:00:00:01",
-        "-netdev", "user,id=net0",
-        "-usb",    "-usbdevice",
-        "tablet",  NULL
-    };
-    struct dm_config config = { .vcpus = VCPUS, .vga = "VGA", .more = more };
+    struct dm_config config = { .vcpus = VCPUS, .vga = "VGA", .more = with_e1000 };
 
     walk_on(&config);
 }
 
 TEST(a_walk_on_cirrus_and_rtl8139_leaves_it_standing)
 {
-    static const char *const more[] = { "-device",
-                                        "rtl8139,id=nic0,netdev=net0,mac=00:16:3e:00:00:01",
-                                        "-netdev", "user,id=net0", NULL };
-    struct dm_config config = { .vcpus = VCPUS, .vga = "cirrus-vga", .more = more };
+    struct dm_config config = { .vcpus = VCPUS, .vga = "cirrus-vga", .more = with_rtl8139 };
 
     walk_on(&config);
+}
+
+TEST(a_recorded_walk_on_standard_vga_and_e1000_replays_to_the_same_registers)
+{
+    struct dm_config config = { .vcpus = VCPUS, .vga = "VGA" };
+
+    walk_and_replay(&config, with_e1000);
+}
+
+TEST(a_recorded_walk_on_cirrus_and_rtl8139_replays_to_the_same_registers)
+{
+    struct dm_config config = { .vcpus = VCPUS, .vga = "cirrus-vga" };
+
+    walk_and_replay(&config, with_rtl8139);
 }

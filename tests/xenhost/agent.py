@@ -154,8 +154,9 @@ def serve(port):
     if os.path.exists("/payload/xen-dm"):
         dm = "/usr/local/libexec/xen-dm"
         os.makedirs(os.path.dirname(dm), exist_ok=True)
-        shutil.copy("/payload/xen-dm", dm)
-        os.chmod(dm, 0o755)
+        for suffix in ("", "-replay"):
+            shutil.copy("/payload/xen-dm" + suffix, dm + suffix)
+            os.chmod(dm + suffix, 0o755)
     host = Host(dm, "/usr/share/xen-dm-guest", "/var/tmp/work", "/out", True)
     threading.Thread(target=beat, daemon=True).start()
     send("@ready")

@@ -112,7 +112,8 @@ def payload(path, dm, command=None, shell=False):
                 os.chmod(script, 0o755)
                 tar.add(script, "exec")
             if dm != "stock":
-                tar.add(os.path.realpath(dm), "xen-dm")
+                for suffix in ("", "-replay"):
+                    tar.add(os.path.realpath(dm) + suffix, "xen-dm" + suffix)
             for part in ("xenhost", "kit", "packages"):
                 if os.path.exists(os.path.join(TESTS, part)):
                     tar.add(os.path.join(TESTS, part), "tests/" + part,

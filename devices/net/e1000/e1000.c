@@ -61,10 +61,10 @@ static int e1000_attach(struct device *dev, struct error *err)
 
     e->regs = device_regs(dev);
     e->loop = device_board(dev)->loop;
-    timer_init(&e->throttle, e->loop, e1000_on_throttle, e);
-    timer_init(&e->delay, e->loop, e1000_on_delay, e);
-    timer_init(&e->link, e->loop, e1000_on_link, e);
-    timer_init(&e->more, e->loop, e1000_on_more, e);
+    timer_init_recorded(&e->throttle, e->loop, e1000_on_throttle, e);
+    timer_init_recorded(&e->delay, e->loop, e1000_on_delay, e);
+    timer_init_recorded(&e->link, e->loop, e1000_on_link, e);
+    timer_init_recorded(&e->more, e->loop, e1000_on_more, e);
     e->buffer = malloc(TX_MOST);
     if (!e->buffer || !e1000_map_regs(e))
         return error_set(err, -ENOMEM, "device %s: out of memory", device_id(dev));

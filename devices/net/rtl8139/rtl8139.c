@@ -76,9 +76,9 @@ static int rtl8139_attach(struct device *dev, struct error *err)
 
     r->regs = device_regs(dev);
     r->loop = device_board(dev)->loop;
-    timer_init(&r->timer, r->loop, rtl8139_on_timer, r);
-    timer_init(&r->retry, r->loop, rtl8139_on_retry, r);
-    timer_init(&r->more, r->loop, rtl8139_on_more, r);
+    timer_init_recorded(&r->timer, r->loop, rtl8139_on_timer, r);
+    timer_init_recorded(&r->retry, r->loop, rtl8139_on_retry, r);
+    timer_init_recorded(&r->more, r->loop, rtl8139_on_more, r);
     rtl8139_map_rows(r);
     r->buffer = malloc(TX_MOST);
     if (!r->buffer)

@@ -236,12 +236,15 @@ TEST(words_have_their_values)
     struct line l;
 
     parse_well(&l, HEAD, "-m 2G -parallel null -debugcon file:/tmp/d -k de -x-poll 0 -no-acpi "
+               "-record /tmp/a,,b,size=100 "
                "-boot cd,menu=on -smp 3 -name \"a name, with commas\" --usb");
     CHECK_EQ(l.c.ram_mib, 2048);
     CHECK_STR(l.c.parallel, "null");
     CHECK_STR(l.c.debugcon, "file:/tmp/d");
     CHECK_STR(l.c.keymap, "de");
     CHECK_EQ(l.c.poll_window_us, 0);
+    CHECK_STR(l.c.record, "/tmp/a,b");
+    CHECK_EQ(l.c.record_bytes, 100 << 20);
     CHECK(!l.c.acpi && l.c.usb);
     CHECK_STR(l.c.boot, "cd");
     CHECK_EQ(l.c.cpus_most, 3);
@@ -424,6 +427,9 @@ static const struct wrong {
     { "-run-with async-teardown=on", "knows no setting async-teardown=" },
     { "-incoming tcp:0:1", "restore and migration are not supported yet" },
     { "-x-poll 10001", "is not a number from 0 to 10000" },
+    { "-record ,size=20", "the name of the file to record in is missing" },
+    { "-record f,size=5000", "is not a number from 0 to 4096" },
+    { "-record f,max=5", "knows no setting max=" },
     { "-hda x.img", "use -drive file=PATH,if=ide,index=0" },
     { "-cdrom x.iso", "media=cdrom" },
     { "-enable-kvm", "xen-dm runs on Xen only" },
