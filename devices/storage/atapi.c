@@ -143,7 +143,7 @@ void atapi_change_now(struct ide_drive *d)
     bool reading = r->phase != IDE_IDLE && r->xfer & XFER_DISK;
 
     ide_forget_cache(d);
-    d->changing = false;
+    d->changing = d->held = false;
     drive_accept(d->drive);
     r->tray_open = drive_tray_open(d->drive);
     r->locked = drive_locked(d->drive);

@@ -130,7 +130,7 @@ static void direct(struct ide_drive *d)
 {
     struct ide_drive_regs *r = d->regs;
     struct ide_channel *ch = d->channel;
-    struct ide_channel_regs start = *ch->regs;
+    struct ide_channel_regs start = d->before = *ch->regs;
     bool to_memory = !(r->xfer & XFER_OUT);
     uint32_t total = gather(d, (uint32_t)MIN(r->left, CHUNK), to_memory), odd = total % SECTOR;
 

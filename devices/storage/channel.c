@@ -43,7 +43,7 @@ uint8_t ide_status(const struct ide_drive *d)
         return 0;
     if (d->channel->regs->control & CTL_SRST || d->orphan)
         return ST_BSY;
-    if (d->in_flight)
+    if (d->in_flight || d->held)
         return (uint8_t)((d->regs->status & ~ST_DRQ) | ST_BSY);
     return d->regs->status;
 }

@@ -163,6 +163,7 @@ struct ide_drive {
     struct disk_request req;
     enum ide_job job;
     bool in_flight;
+    bool held;        /* it failed, and waits for the machine to stop and go on */
     bool orphan;      /* what is in flight belongs to a command that was aborted */
     bool changing;    /* the medium goes as soon as nothing is in flight */
     unsigned leaving; /* being unplugged: how far that is, or 0 */
@@ -170,6 +171,7 @@ struct ide_drive {
     struct iovec iov[IDE_IOVS + 1];
     bool pinned[IDE_IOVS + 1];
     unsigned iovs;
+    struct ide_channel_regs before; /* JOB_DIRECT: the bus master before it took the pieces */
 
     /* read-ahead: bytes of the disk, good while nobody has written to it */
     uint8_t *cache;

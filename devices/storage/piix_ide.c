@@ -155,6 +155,8 @@ static void piix_ide_resume(struct device *dev)
     struct piix_ide *ide = device_state(dev);
 
     ide->paused = false;
+    for (unsigned i = 0; i < 4; i++)
+        ide->drive[i].held = false;
     kick_all(ide);
 }
 

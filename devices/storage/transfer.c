@@ -151,6 +151,36 @@ static void completed(struct ide_drive *d)
     }
 }
 
+/* Keeps the phase as it was, for resume to do it again. */
+static void hold(struct ide_drive *d)
+{
+    struct ide_channel_regs *ch = d->channel->regs;
+
+    d->held = true;
+    if (d->job != JOB_DIRECT)
+        return;
+    ch->prd_next = d->before.prd_next;
+    ch->prd_addr = d->before.prd_addr;
+    ch->prd_left = d->before.prd_left;
+    ch->prd_last = d->before.prd_last;
+}
+
+static void refused(struct ide_drive *d, int rc)
+{
+    switch (drive_judge_error(d->drive, d->req.op != DISK_READ, rc)) {
+    case ERRORS_STOP:
+        hold(d);
+        break;
+    case ERRORS_IGNORE:
+        if (d->job == JOB_FILL) /* not whatever lay in our memory */
+            memset(d->cache, 0, d->req.length);
+        completed(d);
+        break;
+    default:
+        fail(d, rc);
+    }
+}
+
 static void request_done(struct disk_request *req, int rc)
 {
     struct ide_drive *d = req->owner;
@@ -161,10 +191,14 @@ static void request_done(struct disk_request *req, int rc)
     if (d->job == JOB_FILL && rc < 0)
         ide_forget_cache(d);
     if (d->job != JOB_UNPLUG && !orphan) {
-        if (rc < 0)
-            fail(d, rc);
-        else
+        if (rc < 0 && d->job == JOB_FILL && d->window) {
+            d->window = 0; /* perhaps what nobody asked for is bad: without reading ahead, then */
+            ide_kick(d);
+        } else if (rc < 0) {
+            refused(d, rc);
+        } else {
             completed(d);
+        }
     }
     if (!d->in_flight)
         ide_settled(d);
@@ -355,7 +389,8 @@ void ide_kick(struct ide_drive *d)
     uint8_t before;
 
     do {
-        if (d->in_flight || d->ide->paused || d->changing || d->leaving || !ide_present(d))
+        if (d->in_flight || d->held || d->ide->paused || d->changing || d->leaving ||
+            !ide_present(d))
             return;
         if (r->phase >= IDE_DMA && (r->xfer & XFER_DISK || r->phase >= IDE_LOAD) && !ide_disk(d)) {
             fail(d, -ENOMEDIUM);
@@ -496,6 +531,7 @@ void ide_abort(struct ide_drive *d)
 
     if (d->in_flight)
         d->orphan = true;
+    d->held = false;
     r->phase = IDE_IDLE;
     r->xfer = 0;
     r->packet = 0;

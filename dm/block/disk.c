@@ -19,6 +19,8 @@ static const struct {
     int (*open)(struct disk **out, const struct disk_config *config, struct error *err);
 } formats[] = {
     { "raw", raw_open },
+    { "null-co", null_open },
+    { "blkdebug", blkdebug_open },
 };
 
 int disk_open(struct disk **out, const struct disk_config *config, struct error *err)

@@ -34,7 +34,11 @@ struct drive {
     bool cdrom, readonly;
     _Atomic(struct disk *) disk;
     atomic_bool locked, tray_open;
+    enum error_policy policy[2]; /* of reads, of writes */
+    atomic_int stopped_by, failed[2][4]; /* errors not told yet, by way and action */
     struct loop *home;
+    const struct drive_listener *listener;
+    void *listener_arg;
 
     struct loop *loop; /* the device's; with the two below, set by attach */
     const struct drive_ops *ops;
@@ -58,6 +62,8 @@ int drive_open(struct drive **out, const struct drive_config *config, struct err
     }
     d->cdrom = config->cdrom;
     d->readonly = config->readonly || config->cdrom;
+    d->policy[0] = config->read_errors;
+    d->policy[1] = config->write_errors;
     atomic_store(&d->disk, config->disk);
     *out = d;
     return 0;
@@ -131,9 +137,71 @@ void drive_set_locked(struct drive *d, bool locked)
     atomic_store(&d->locked, locked);
 }
 
+/* ---- News ---- */
+
+static void tell_opened(void *arg)
+{
+    struct drive *d = arg;
+
+    d->listener->tray_moved(d->listener_arg, d, true);
+}
+
+static void tell_closed(void *arg)
+{
+    struct drive *d = arg;
+
+    d->listener->tray_moved(d->listener_arg, d, false);
+}
+
 void drive_set_tray(struct drive *d, bool open)
 {
-    atomic_store(&d->tray_open, open);
+    if (atomic_exchange(&d->tray_open, open) != open && d->home && d->listener)
+        loop_post(d->home, open ? tell_opened : tell_closed, d);
+}
+
+/* Each way and action once, however often it failed since we last told. */
+static void tell_errors(void *arg)
+{
+    struct drive *d = arg;
+
+    for (unsigned i = 0; i < 8; i++) {
+        struct drive_error e = { .write = i & 1, .action = (enum error_policy)(i / 2) };
+
+        e.rc = atomic_exchange(&d->failed[e.write][e.action], 0);
+        if (e.rc)
+            d->listener->failed(d->listener_arg, d, &e);
+    }
+}
+
+enum error_policy drive_judge_error(struct drive *d, bool write, int rc)
+{
+    enum error_policy action = d->policy[write];
+
+    if (action == ERRORS_ENOSPC)
+        action = rc == -ENOSPC ? ERRORS_STOP : ERRORS_REPORT;
+    if (!d->home || !d->listener)
+        return action == ERRORS_STOP ? ERRORS_REPORT : action; /* nobody would let it go on */
+    if (action == ERRORS_STOP)
+        atomic_store(&d->stopped_by, rc);
+    atomic_store(&d->failed[write][action], rc);
+    loop_post(d->home, tell_errors, d);
+    return action;
+}
+
+int drive_stopped_by(const struct drive *d)
+{
+    return atomic_load(&d->stopped_by);
+}
+
+void drive_error_over(struct drive *d)
+{
+    atomic_store(&d->stopped_by, 0);
+}
+
+void drive_listen(struct drive *d, const struct drive_listener *listener, void *arg)
+{
+    d->listener = listener;
+    d->listener_arg = arg;
 }
 
 bool drive_locked(const struct drive *d)

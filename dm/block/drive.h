@@ -14,12 +14,21 @@ struct loop;
  */
 struct drive;
 
+/* What becomes of a request that the image refuses. */
+enum error_policy {
+    ERRORS_REPORT, /* the guest is told */
+    ERRORS_IGNORE, /* it is done, as far as the guest knows */
+    ERRORS_STOP,   /* the machine stops; the request is made again when it goes on */
+    ERRORS_ENOSPC, /* STOP where the host has no room, else REPORT */
+};
+
 struct drive_config {
     const char *id; /* "ide-5632", "ide0-hd0" */
     bool cdrom;
     bool readonly;
     const char *serial; /* NULL: the device invents one */
     struct disk *disk;  /* taken over if all goes well; NULL: empty */
+    enum error_policy read_errors, write_errors;
 };
 
 int drive_open(struct drive **out, const struct drive_config *config, struct error *err);
@@ -54,12 +63,31 @@ void drive_remove(struct drive *drive, void (*done)(void *arg), void *arg);
 /* The guest locks the door, or opens and closes the tray (START STOP UNIT). */
 void drive_set_locked(struct drive *drive, bool locked);
 void drive_set_tray(struct drive *drive, bool open);
+/*
+ * A request failed: REPORT, IGNORE or STOP, which is the device's to do; the machine loop hears of
+ * it. After STOP the device keeps the request until its resume.
+ */
+enum error_policy drive_judge_error(struct drive *drive, bool write, int rc);
 bool drive_locked(const struct drive *drive);
 bool drive_tray_open(const struct drive *drive);
 
 void drive_ask_eject(struct drive *drive); /* the guest is asked to let go of the medium */
 
 /* ---- QMP's side (the machine loop) ---- */
+/* News: told of on the machine loop, once it is named. */
+struct drive_error {
+    bool write;
+    enum error_policy action;
+    int rc;
+};
+struct drive_listener {
+    void (*failed)(void *arg, struct drive *drive, const struct drive_error *what);
+    void (*tray_moved)(void *arg, struct drive *drive, bool open);
+};
+void drive_listen(struct drive *drive, const struct drive_listener *listener, void *arg);
+/* The error that stopped the machine, 0 where there was none; and that it is over. */
+int drive_stopped_by(const struct drive *drive);
+void drive_error_over(struct drive *drive);
 /*
  * The machine loop, where media are closed. Until it is named, that is done on the device's loop,
  * which suits those who have but one.

@@ -40,4 +40,6 @@ void played_wait(struct disk_request *req);
 void played_record(const struct disk_request *req, int rc, struct tape *tape);
 
 int raw_open(struct disk **out, const struct disk_config *config, struct error *err);
+int null_open(struct disk **out, const struct disk_config *config, struct error *err);
+int blkdebug_open(struct disk **out, const struct disk_config *config, struct error *err);
 #endif

@@ -92,12 +92,12 @@ static void answer_nothing(void *arg)
     command_return(arg, NULL);
 }
 
-static void run_stop(struct command *cmd)
+void run_stop(struct command *cmd)
 {
     machine_stop(cmd->machine, answer_nothing, cmd);
 }
 
-static void run_cont(struct command *cmd)
+void run_cont(struct command *cmd)
 {
     machine_cont(cmd->machine);
     command_return(cmd, NULL);

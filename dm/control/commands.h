@@ -5,6 +5,10 @@
 
 /* The commands by subject; commands.c has the table, which says what each takes. */
 
+/* commands.c */
+void run_stop(struct command *cmd);
+void run_cont(struct command *cmd);
+
 /* commands_block.c */
 void run_query_block(struct command *cmd);
 void run_query_blockstats(struct command *cmd);

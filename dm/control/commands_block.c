@@ -26,7 +26,10 @@ static json_t *describe(const struct drive *d)
         json_object_set_new(one, "tray_open", json_boolean(drive_tray_open(d)));
     if (!disk)
         return one;
-    json_object_set_new(one, "io-status", json_string("ok"));
+    json_object_set_new(one, "io-status",
+                        json_string(!drive_stopped_by(d)              ? "ok"
+                                    : drive_stopped_by(d) == -ENOSPC ? "nospace"
+                                                                      : "failed"));
     json_object_set_new(
         one, "inserted",
         json_pack("{s:s,s:s,s:b,s:b,s:i,s:{s:s,s:s,s:I}}", "file", disk_path(disk), "drv",

@@ -12,6 +12,7 @@
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
 #include "dm/base/loop.h"
+#include "dm/block/blkdebug.h"
 #include "dm/block/drive.h"
 #include "dm/chardev/chardev.h"
 #include "dm/control/commands.h"
@@ -317,6 +318,24 @@ static void as_qmp(struct command *cmd, void (*run)(struct command *cmd), json_t
     run(cmd);
 }
 
+/* qemu-io DRIVE "break EVENT TAG" or "resume TAG": breakpoints of a drive that injects faults. */
+static void run_qemu_io(struct command *cmd, const char *line)
+{
+    char id[64], verb[32], first[64], second[32] = "";
+    int n = sscanf(line, "%*s %63s \"%31s %63[^ \"] %31[^ \"]\"", id, verb, first, second);
+    struct drive *drive = n >= 1 ? machine_drive(cmd->machine, id) : NULL;
+    struct disk *disk = drive ? drive_disk(drive) : NULL;
+    bool done = false;
+
+    if (disk && n >= 3 && disk_is_blkdebug(disk)) {
+        if (!strcmp(verb, "break"))
+            done = blkdebug_break(disk, first, second);
+        else if (!strcmp(verb, "resume"))
+            done = blkdebug_resume(disk, first);
+    }
+    say(cmd, "%s", done ? "" : "use qemu-io DRIVE \"break EVENT TAG\" or \"resume TAG\", on a blkdebug drive\r\n");
+}
+
 static void run_words(struct command *cmd, char *words[4], unsigned count)
 {
     const char *name = words[0];
@@ -341,9 +360,15 @@ static void run_words(struct command *cmd, char *words[4], unsigned count)
                json_pack("{s:s,s:b}", "name", words[1], "up", !strcmp(words[2], "on")));
     else if (!strcmp(name, "sendkey") && count > 1)
         say(cmd, press_keys(cmd->machine, words[1], "-") ? "" : "unknown key in '%s'\r\n", words[1]);
+    else if (!strcmp(name, "qemu-io"))
+        run_qemu_io(cmd, command_text(cmd, "command-line"));
+    else if (!strcmp(name, "stop"))
+        as_qmp(cmd, run_stop, NULL);
+    else if (!strcmp(name, "cont") || !strcmp(name, "c"))
+        as_qmp(cmd, run_cont, NULL);
     else if (!strcmp(name, "help") || !strcmp(name, "?"))
         say(cmd, "info, sendkey, screendump, eject, change, set_link, system_reset, "
-                 "system_powerdown, system_wakeup\r\n");
+                 "system_powerdown, system_wakeup, stop, cont\r\n");
     else
         say(cmd, "unknown command: '%s'\r\n", name);
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "dm/block/drive.h"
 struct error;
 
 /*
@@ -37,9 +38,6 @@ struct chardev_words {
 struct monitor_words {
     const char *chardev;
 };
-
-/* What becomes of a request that the image refuses: rerror=, werror=. */
-enum error_policy { ERRORS_REPORT, ERRORS_IGNORE, ERRORS_STOP, ERRORS_ENOSPC };
 
 struct drive_words {
     const char *id, *file, *format, *serial;

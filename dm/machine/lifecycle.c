@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The machine's life: stop and go on, reset, power, sleep, and its end. */
+#include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "devices/acpi/piix4_pm.h"
 #include "devices/core/device.h"
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
+#include "dm/block/drive.h"
 #include "dm/machine/bare.h"
 #include "dm/machine/gather.h"
 #include "dm/machine/machine.h"
@@ -29,7 +33,7 @@ void machine_emit_data(struct machine *m, const char *event, struct json_t *data
 const char *machine_state_name(const struct machine *m)
 {
     static const char *const names[] = { "prelaunch", "running", "paused", "shutdown",
-                                         "suspended" };
+                                         "suspended", "io-error" };
 
     return names[m->state];
 }
@@ -84,7 +88,7 @@ static void stopped(void *arg)
     free(s);
 }
 
-void machine_stop(struct machine *m, void (*done)(void *arg), void *arg)
+static void stop(struct machine *m, enum run_state state, void (*done)(void *arg), void *arg)
 {
     struct stop *s = malloc(sizeof(*s));
 
@@ -94,8 +98,13 @@ void machine_stop(struct machine *m, void (*done)(void *arg), void *arg)
         return;
     }
     *s = (struct stop){ .machine = m, .done = done, .arg = arg };
-    m->state = RUN_PAUSED;
+    m->state = state;
     drain_all(m, stopped, s);
+}
+
+void machine_stop(struct machine *m, void (*done)(void *arg), void *arg)
+{
+    stop(m, RUN_PAUSED, done, arg);
 }
 
 void machine_cont(struct machine *m)
@@ -107,7 +116,9 @@ void machine_cont(struct machine *m)
         snprintf(path, sizeof(path), "device-model/%u/state", m->config->domid);
         if (m->store && store_write(m->store, path, "running", &err) < 0)
             log_warn("%s", err.text); /* only who waited on it minds, and he used -S */
-    } else if (m->state == RUN_PAUSED) {
+    } else if (m->state == RUN_PAUSED || m->state == RUN_IO_ERROR) {
+        for (unsigned i = 0; i < m->drive_count; i++)
+            drive_error_over(m->drives[i]);
         for (unsigned i = 0; i < m->placed_count; i++)
             if (device_class_of(m->placed[i].device)->resume)
                 loop_post(m->placed[i].seat->loop, resume_one, m->placed[i].device);
@@ -116,6 +127,39 @@ void machine_cont(struct machine *m)
     }
     m->state = RUN_RUNNING;
     machine_emit(m, "RESUME", NULL);
+}
+
+/* ---- What drives have to tell ---- */
+
+static void stop_is_told(void *arg)
+{
+}
+
+static void drive_failed(void *arg, struct drive *drive, const struct drive_error *e)
+{
+    static const char *const actions[] = { "report", "ignore", "stop" };
+    struct machine *m = arg;
+
+    machine_emit_data(m, "BLOCK_IO_ERROR",
+                      json_pack("{s:s,s:s,s:s,s:b,s:s}", "device", drive_id(drive), "operation",
+                                e->write ? "write" : "read", "action", actions[e->action],
+                                "nospace", e->rc == -ENOSPC, "reason", strerror(-e->rc)));
+    if (e->action == ERRORS_STOP)
+        stop(m, RUN_IO_ERROR, stop_is_told, NULL);
+}
+
+static void tray_moved(void *arg, struct drive *drive, bool open)
+{
+    machine_emit_data(arg, "DEVICE_TRAY_MOVED",
+                      json_pack("{s:s,s:s,s:b}", "device", drive_id(drive), "id", drive_id(drive),
+                                "tray-open", open));
+}
+
+void machine_listen(struct machine *m, struct drive *drive)
+{
+    static const struct drive_listener listener = { drive_failed, tray_moved };
+
+    drive_listen(drive, &listener, m);
 }
 
 /* ---- Log-dirty: every seat's view of memory, every device with memory of its own ---- */

@@ -148,7 +148,8 @@ static int open_drive(struct machine *m, const struct drive_words *w, struct err
                               .direct = w->direct, .no_flush = w->no_flush,
                               .writethrough = w->writethrough, .discard = w->discard };
     struct drive_config config = { .id = w->id, .cdrom = w->cdrom, .readonly = w->readonly,
-                                   .serial = w->serial };
+                                   .serial = w->serial, .read_errors = w->read_errors,
+                                   .write_errors = w->write_errors };
     int rc = w->file && *w->file ? disk_open(&disk, &dc, err) : 0;
 
     if (rc < 0)
@@ -159,7 +160,8 @@ static int open_drive(struct machine *m, const struct drive_words *w, struct err
         disk_close(disk);
         return rc;
     }
-    drive_set_home(m->drives[m->drive_count++], m->loop);
+    drive_set_home(m->drives[m->drive_count], m->loop);
+    machine_listen(m, m->drives[m->drive_count++]);
     return 0;
 }
 

@@ -49,7 +49,10 @@ struct placed {
 
 #define PLACED_MOST 64
 
-enum run_state { RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_SUSPENDED };
+enum run_state {
+    RUN_PRELAUNCH, RUN_RUNNING, RUN_PAUSED, RUN_SHUTDOWN, RUN_SUSPENDED,
+    RUN_IO_ERROR, /* paused, by an image that refused a request */
+};
 
 struct machine {
     const struct machine_config *config;
@@ -115,6 +118,8 @@ bool machine_drive_is_cd(const struct machine_config *config, const char *id);
 int machine_open_chardevs(struct machine *machine, struct error *err);
 int machine_open_display(struct machine *machine, struct error *err);
 
+/* A drive's errors and its tray become events. */
+void machine_listen(struct machine *machine, struct drive *drive);
 struct drive *machine_drive(struct machine *machine, const char *id);
 struct chardev *machine_chardev(struct machine *machine, const char *id);
 /* As board_ops.host_end. Any loop. */
