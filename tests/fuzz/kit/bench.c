@@ -19,6 +19,9 @@
 #include "tests/fuzz/kit/bench.h"
 #include "tests/fuzz/kit/disk.h"
 
+#define PIIX3_IDE 0x70108086u
+#define PIIX4_PM 0x71138086u
+
 struct bench bench;
 
 static const struct memory_layout layout = { BENCH_RAM, 4 * GIB + BENCH_HIGH };
@@ -524,6 +527,13 @@ static void enable(unsigned devfn, uint32_t *port, uint32_t *mmio)
             continue;
         bench_config(devfn, o, 4, mask & 1 ? *port : *mmio);
         *(mask & 1 ? port : mmio) += mask & 1 ? 0x100 : 32 * MIB;
+    }
+    /* as firmware leaves them: both channels decoded, and the power management block */
+    if (bench_config_read(devfn, 0, 4) == PIIX3_IDE)
+        bench_config(devfn, 0x40, 4, 0x80008000);
+    if (bench_config_read(devfn, 0, 4) == PIIX4_PM) {
+        bench_config(devfn, 0x40, 4, 0xb001);
+        bench_config(devfn, 0x80, 1, 1);
     }
     bench_config(devfn, 0x04, 2, 0x0007);
 }

@@ -563,6 +563,85 @@ TEST(blits_of_any_shape_stay_in_video_memory)
     bench_close(&b);
 }
 
+/*
+ * Shapes that left the memory of other cards. The chip has 4 MiB; what lies behind it in the 8 MiB
+ * of frames is nobody's, and stays as it is.
+ */
+static void leave_memory(const struct blit *shapes, unsigned count)
+{
+    static const uint8_t mark[4096] = { 0xa5, 0x5a, 0xa5 };
+    struct bench b;
+
+    open_packed(&b, 0x11, 0);
+    for (unsigned i = 0; i < 16; i++)
+        pc_poke(&b.pc, LFB + CHIP + i * 256 * KIB, mark, sizeof(mark));
+    for (unsigned i = 0; i < count; i++) {
+        program(&b, &shapes[i]);
+        for (unsigned k = 0; k < 2000 && shapes[i].mode & 4; k++)
+            pc_mmio_write(&b.pc, 0xa0000 + k % 1024 * 8, 8, 0xffffffffffffffff);
+        pc_out8(&b.pc, 0x3ce, 0x31);
+        pc_out8(&b.pc, 0x3cf, 4); /* the engine is reset */
+    }
+    pc_crank(&b.pc, NS_PER_SEC); /* and the framebuffer is memory again */
+    for (unsigned i = 0; i < 16; i++) {
+        uint8_t now[sizeof(mark)];
+
+        pc_peek(&b.pc, LFB + CHIP + i * 256 * KIB, now, sizeof(now));
+        CHECK_MEM(now, mark, sizeof(now));
+    }
+    bench_close(&b);
+}
+
+#define BLIT(m, r, w, h, d, dp, s, sp)                                                             \
+    { .mode = m, .rop = r, .width = w, .height = h, .dst = d, .dst_pitch = dp, .src = s,           \
+      .src_pitch = sp }
+
+TEST(cve_2014_8106_a_pitch_past_the_end_writes_nowhere_else)
+{
+    static const struct blit shapes[] = {
+        BLIT(0x00, 0x0d, 8192, 2048, 0x3fffff, 0x1fff, 0, 0x1fff),
+        BLIT(0x00, 0x0d, 1, 2048, 0x3ff000, 0x1fff, 0x3ff000, 0x1fff),
+        BLIT(0xc0, 0x0d, 8192, 2048, 0x3ffff8, 0x1fff, 0, 0), /* a pattern, expanded */
+        BLIT(0x40, 0x0e, 8192, 2048, 0x3ffff8, 0, 0x3fffff, 0),
+    };
+
+    leave_memory(shapes, ARRAY_SIZE(shapes));
+}
+
+TEST(xsa_208_a_blit_backwards_over_the_start_writes_nowhere_else)
+{
+    static const struct blit shapes[] = {
+        BLIT(0x01, 0x0d, 8192, 2048, 0, 0x1fff, 0x3fffff, 0x1fff),
+        BLIT(0x01, 0x0d, 8192, 2048, 8191, 0x1fff, 16, 0x1fff),
+        BLIT(0x01, 0x59, 1, 1, 0, 0, 0, 0),
+    };
+
+    leave_memory(shapes, ARRAY_SIZE(shapes));
+}
+
+TEST(xsa_209_a_blit_from_the_cpu_writes_nowhere_else)
+{
+    static const struct blit shapes[] = {
+        BLIT(0x04, 0x0d, 8192, 2048, 0x3fffff, 0x1fff, 0x3fffff, 0x1fff),
+        BLIT(0x84, 0x0d, 8192, 2048, 0x3ff000, 0x1fff, 0, 0),
+        BLIT(0x05, 0x0d, 8192, 2048, 0, 0x1fff, 0, 0),
+        BLIT(0x06, 0x0d, 8192, 2048, 0, 0x1fff, 0x3fffff, 0x1fff), /* to the CPU: not on this chip */
+    };
+
+    leave_memory(shapes, ARRAY_SIZE(shapes));
+}
+
+TEST(xsa_211_a_pattern_read_from_the_last_bytes_writes_nowhere_else)
+{
+    static const struct blit shapes[] = {
+        BLIT(0x40, 0x0d, 8192, 2048, 0x200000, 0x1fff, 0x3fffff, 0),
+        BLIT(0x50, 0x0d, 8192, 512, 0x3ffff0, 0x1fff, 0x3ffff9, 0x1fff),
+        BLIT(0xf0, 0x0d, 8192, 512, 0x3ffff0, 0x1fff, 0x3ffff9, 0x1fff),
+    };
+
+    leave_memory(shapes, ARRAY_SIZE(shapes));
+}
+
 TEST(any_cirrus_registers_can_be_drawn)
 {
     static const uint16_t ports[] = { 0x3c4, 0x3ce, 0x3d4, 0x3c0, 0x3c6, 0x3c8, 0x3c5, 0x3cf,

@@ -533,6 +533,35 @@ TEST(banks_of_the_window_reach_the_whole_memory)
     bench_close(&b);
 }
 
+/* XSA-179: the bank of one mode, used in another, or moved by registers that were not judged. */
+TEST(xsa_179_the_banked_window_stays_in_the_memory)
+{
+    static const unsigned depths[] = { 4, 8, 15, 16, 24, 32 };
+    struct bench b;
+
+    vbe_screen(&b, 1024, 768, 8);
+    for (unsigned i = 0; i < ARRAY_SIZE(depths); i++) {
+        dispi(&b, 4, 0);
+        dispi(&b, 3, depths[i]);
+        dispi(&b, 5, 0xffff);
+        for (unsigned how = 0; how < 4; how++) {
+            dispi(&b, 4, how & 1 ? 0xc1 : 0);
+            dispi(&b, 5, 0xfff0 + how);
+            dispi(&b, 8, 0xffff);
+            dispi(&b, 9, 0xffff);
+            bench_index(&b, 0x3ce, 6, how & 2 ? 0x01 : 0x05);
+            bench_index(&b, 0x3c4, 4, how & 2 ? 0x06 : 0x0e);
+            for (unsigned at = 0; at < 0x20000; at += 4093) {
+                pc_mmio_write(&b.pc, 0xa0000 + at, 8, 0xffffffffffffffff);
+                pc_mmio_read(&b.pc, 0xa0000 + at, 8);
+            }
+        }
+        bench_look(&b);
+    }
+    CHECK(dispi_peek(&b, 5) < 256); /* 16 MiB have so many */
+    bench_close(&b);
+}
+
 TEST(the_register_bar_holds_edid_ports_and_dispi)
 {
     struct bench b;
@@ -646,6 +675,7 @@ TEST(any_registers_can_be_drawn)
     }
 }
 
+/* Lines that begin in the memory and end past it, as in CVE-2017-13672. */
 TEST(extreme_geometry_wraps_round_the_memory)
 {
     struct bench b;

@@ -164,6 +164,40 @@ TEST(absurd_setup_lengths_move_no_more_than_there_is)
     usb_close(&u);
 }
 
+/* XSA-335: a length that was refused must not live on into a data stage that comes all the same. */
+TEST(xsa_335_a_data_stage_after_a_refused_setup_moves_nothing)
+{
+    static const struct { uint8_t type, req; uint16_t value; } setups[] = {
+        { 0x80, 6, 0x0100 }, { 0x21, 9, 0x0200 }, { 0xa1, 1, 0x0100 }, { 0x00, 99, 0 }, { 0xc0, 99, 0 },
+    };
+    struct usb u;
+
+    usb_open(&u, "keyboard");
+    enumerate(&u, 0, 1);
+    for (unsigned i = 0; i < 2 * ARRAY_SIZE(setups); i++) {
+        uint8_t setup[8] = { setups[i / 2].type, setups[i / 2].req };
+        uint32_t td = td_make(&u, END, ACTIVE, token(PID_SETUP, 1, 0, 8), BUFFER);
+        unsigned moved = 0;
+
+        put_le16(setup + 2, setups[i / 2].value);
+        put_le16(setup + 6, 0xffff);
+        pc_poke(&u.pc, BUFFER, setup, 8);
+        put32(&u, QH_CTRL + 4, td);
+        frames(&u, 2);
+        for (unsigned k = 0; k < 200; k++) { /* 12 KiB, in both directions */
+            u.td = 1;
+            td = td_make(&u, END, ACTIVE, token(i & 1 ? PID_IN : PID_OUT, 1, 0, 64), BUFFER + 64);
+            put32(&u, QH_CTRL + 4, td);
+            frames(&u, 2);
+            moved += td_status(&u, td) & STALLED ? 0 : td_actual(&u, td);
+        }
+        CHECK(moved <= 256); /* the longest there is: a descriptor, a report */
+        u.td = 0;
+    }
+    CHECK_EQ(request(&u, 1, 0x80, 8, 0, 0, 1, (uint8_t[1]){ 0 }), 1);
+    usb_close(&u);
+}
+
 TEST(a_halted_endpoint_stalls_until_it_is_cleared)
 {
     struct usb u;
