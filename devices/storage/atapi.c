@@ -169,7 +169,18 @@ static void eject_asked(void *owner)
     d->regs->media_event = EVENT_EJECT;
 }
 
-const struct drive_ops atapi_drive_ops = { .changed = medium_changes, .eject_asked = eject_asked };
+static void tray_asked(void *owner, bool open)
+{
+    struct ide_drive *d = owner;
+
+    set_tray(d, open);
+    if (open)
+        d->regs->locked = 0; /* by force */
+    drive_set_locked(d->drive, d->regs->locked);
+}
+
+const struct drive_ops atapi_drive_ops = { .changed = medium_changes, .eject_asked = eject_asked,
+                                           .tray_asked = tray_asked };
 
 /* ---- Reading ---- */
 

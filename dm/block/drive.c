@@ -15,6 +15,8 @@
 
 struct change {
     struct drive *drive;
+    bool stays; /* the tray as it is */
+    bool open;  /* the tray, where only that moves */
     struct disk *next;
     struct disk *old;
     void (*done)(void *arg, int rc);
@@ -232,8 +234,11 @@ void drive_accept(struct drive *d)
     if (!c)
         return;
     d->asked = NULL;
+    if (!c->stays) /* it opens for whatever comes or goes, and closes over what came */
+        drive_set_tray(d, true);
     c->old = atomic_exchange(&d->disk, c->next);
-    atomic_store(&d->tray_open, !c->next);
+    if (!c->stays && c->next)
+        drive_set_tray(d, false);
     if (!c->next)
         atomic_store(&d->locked, false); /* forced out: there is nothing left to hold */
     c->next = NULL;
@@ -328,29 +333,84 @@ void drive_ask_eject(struct drive *d)
         tape_end(tape);
 }
 
-int drive_change(struct drive *d, struct disk *disk, bool force, void (*done)(void *arg, int rc),
-                 void *arg, struct error *err)
+/* Whether the tray may move; 0, or why not. */
+static int judge_tray(struct drive *d, struct error *err)
 {
-    struct loop *device = d->loop ? d->loop : d->home;
-    struct change *c;
-
     if (!d->cdrom)
         return error_set(err, -EINVAL, "drive %s has no removable medium", d->id);
-    if (!device)
+    if (!d->loop && !d->home)
         return error_set(err, -ENODEV, "drive %s belongs to no device", d->id);
     if (d->change)
         return error_set(err, -EBUSY, "drive %s: another change of its medium is under way", d->id);
-    if (drive_locked(d) && !drive_tray_open(d) && !force) {
-        loop_post(device, ask_eject, d);
-        return error_set(err, -EBUSY,
-                         "drive %s is locked by the guest; it was asked to let go, or use force",
-                         d->id);
-    }
-    c = calloc(1, sizeof(*c));
+    return 0;
+}
+
+static bool refuses_to_open(struct drive *d, bool force)
+{
+    if (force || !drive_locked(d) || drive_tray_open(d))
+        return false;
+    loop_post(d->loop ? d->loop : d->home, ask_eject, d);
+    return true;
+}
+
+static int begin_change(struct drive *d, const struct change *what, void (*fn)(void *arg),
+                        struct error *err)
+{
+    struct change *c = malloc(sizeof(*c));
+
     if (!c)
         return error_set(err, -ENOMEM, "drive %s: out of memory", d->id);
-    *c = (struct change){ .drive = d, .next = disk, .done = done, .arg = arg };
+    *c = *what;
+    c->drive = d;
     d->change = c;
-    loop_post(device, tell_device, c);
+    loop_post(d->loop ? d->loop : d->home, fn, c);
     return 0;
+}
+
+int drive_change_in_tray(struct drive *d, struct disk *disk, void (*done)(void *arg, int rc),
+                         void *arg, struct error *err)
+{
+    struct change c = { .stays = true, .next = disk, .done = done, .arg = arg };
+    int rc = judge_tray(d, err);
+
+    if (rc == 0 && !drive_tray_open(d))
+        rc = error_set(err, -EBUSY, "Tray of device '%s' is not open", d->id);
+    return rc < 0 ? rc : begin_change(d, &c, tell_device, err);
+}
+
+static void move_tray(void *arg)
+{
+    struct change *c = arg;
+    struct drive *d = c->drive;
+
+    if (d->ops && d->ops->tray_asked)
+        d->ops->tray_asked(d->owner, c->open);
+    else
+        drive_set_tray(d, c->open);
+    loop_post(d->home ? d->home : d->loop, change_ended, c);
+}
+
+int drive_move_tray(struct drive *d, bool open, bool force, void (*done)(void *arg, int rc),
+                    void *arg, struct error *err)
+{
+    struct change c = { .open = open, .done = done, .arg = arg };
+    int rc = judge_tray(d, err);
+
+    if (rc == 0 && open && refuses_to_open(d, force))
+        rc = error_set(err, -EINPROGRESS, "drive %s is locked by the guest; it was asked to let go",
+                       d->id);
+    return rc < 0 ? rc : begin_change(d, &c, move_tray, err);
+}
+
+int drive_change(struct drive *d, struct disk *disk, bool force, void (*done)(void *arg, int rc),
+                 void *arg, struct error *err)
+{
+    struct change c = { .next = disk, .done = done, .arg = arg };
+    int rc = judge_tray(d, err);
+
+    if (rc == 0 && refuses_to_open(d, force))
+        rc = error_set(err, -EBUSY,
+                       "drive %s is locked by the guest; it was asked to let go, or use force",
+                       d->id);
+    return rc < 0 ? rc : begin_change(d, &c, tell_device, err);
 }

@@ -49,6 +49,8 @@ struct drive_ops {
     void (*changed)(void *owner, struct disk *next);
     /* Eject was asked for while the guest holds the door locked: tell the guest. */
     void (*eject_asked)(void *owner);
+    /* The tray opens or closes, whatever lies in it. The device ends in drive_set_tray(). */
+    void (*tray_asked)(void *owner, bool open);
 };
 /* -EBUSY when another device has it. A loop per device. */
 int drive_attach(struct drive *drive, struct loop *loop, const struct drive_ops *ops, void *owner,
@@ -101,4 +103,13 @@ void drive_set_home(struct drive *drive, struct loop *machine);
  */
 int drive_change(struct drive *drive, struct disk *disk, bool force,
                  void (*done)(void *arg, int rc), void *arg, struct error *err);
+/* The same for a drive whose tray is open, and stays so. */
+int drive_change_in_tray(struct drive *drive, struct disk *disk, void (*done)(void *arg, int rc),
+                         void *arg, struct error *err);
+/*
+ * Opens or closes the tray. -EINPROGRESS where the guest has locked the door and `force` is not set:
+ * it was asked to let go. done(arg, 0) on the machine loop, later, where this returns 0.
+ */
+int drive_move_tray(struct drive *drive, bool open, bool force, void (*done)(void *arg, int rc),
+                    void *arg, struct error *err);
 #endif

@@ -2,6 +2,7 @@
 #ifndef DM_CONTROL_COMMANDS_H
 #define DM_CONTROL_COMMANDS_H
 #include "dm/control/qmp.h"
+struct drive;
 
 /* The commands by subject; commands.c has the table, which says what each takes. */
 
@@ -18,6 +19,17 @@ void run_change(struct command *cmd);
 void run_add_fd(struct command *cmd);
 void run_remove_fd(struct command *cmd);
 void run_query_fdsets(struct command *cmd);
+/* The CD-ROM drive that `id` or `device` names; NULL after having said what is wrong. */
+struct drive *command_drive(struct command *cmd);
+
+/* commands_tray.c */
+void run_open_tray(struct command *cmd);
+void run_close_tray(struct command *cmd);
+void run_remove_medium(struct command *cmd);
+void run_insert_medium(struct command *cmd);
+void run_blockdev_add(struct command *cmd);
+void run_blockdev_del(struct command *cmd);
+void run_query_nodes(struct command *cmd);
 
 /* commands_machine.c */
 void run_query_cpus(struct command *cmd);

@@ -75,8 +75,18 @@ void run_query_blockstats(struct command *cmd)
 
 /* ---- Changing media ---- */
 
-/* The CD-ROM drive that `id` or `device` names; NULL after having said what is wrong. */
-static struct drive *removable(struct command *cmd)
+/* By its own name, or the id= of the -device that has it. */
+static struct drive *find_drive(const struct command *cmd, const char *id)
+{
+    const struct machine_config *c = cmd->machine->config;
+
+    for (unsigned i = 0; i < c->device_count; i++)
+        if (c->devices[i].id && !strcmp(c->devices[i].id, id) && device_word(&c->devices[i], "drive"))
+            return machine_drive(cmd->machine, device_word(&c->devices[i], "drive"));
+    return machine_drive(cmd->machine, id);
+}
+
+struct drive *command_drive(struct command *cmd)
 {
     const char *id = command_text(cmd, "id");
     struct drive *d;
@@ -87,7 +97,7 @@ static struct drive *removable(struct command *cmd)
         command_fail(cmd, "GenericError", "Parameter 'id' is missing");
         return NULL;
     }
-    d = machine_drive(cmd->machine, id);
+    d = find_drive(cmd, id);
     if (!d) {
         command_fail(cmd, "DeviceNotFound", "Device '%s' not found", id);
         return NULL;
@@ -111,7 +121,7 @@ static void changed(void *arg, int rc)
 
 void run_eject(struct command *cmd)
 {
-    struct drive *d = removable(cmd);
+    struct drive *d = command_drive(cmd);
     struct error err;
 
     if (d && drive_change(d, NULL, command_flag(cmd, "force", false), changed, cmd, &err) < 0)
@@ -137,7 +147,7 @@ static int open_medium(struct command *cmd, const char *name, const char *format
 
 static void insert(struct command *cmd, const char *name, const char *format)
 {
-    struct drive *d = removable(cmd);
+    struct drive *d = command_drive(cmd);
     struct disk *disk;
     struct error err;
 

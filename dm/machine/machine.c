@@ -454,6 +454,7 @@ void machine_close(struct machine *m)
         netport_close(m->netports[i]);
     for (unsigned i = 0; i < m->drive_count; i++)
         drive_close(m->drives[i]);
+    nodes_close(&m->nodes);
     arena_close(m->arena);
     store_close(m->store);
     domain_close(m->domain);

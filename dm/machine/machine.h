@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "devices/core/board.h"
+#include "dm/block/nodes.h"
 #include "dm/control/options.h"
 #include "dm/memory/memory.h"
 struct bare;
@@ -70,6 +71,7 @@ struct machine {
     unsigned placed_count;
     struct drive *drives[DRIVES_MOST];
     unsigned drive_count;
+    struct nodes nodes;
     struct netport *netports[NETDEVS_MOST];
     unsigned netport_count;
     struct chardev *chardevs[CHARDEVS_MOST + SERIALS_MOST + 2];
