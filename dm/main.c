@@ -13,6 +13,7 @@
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
+#include "dm/control/metrics.h"
 #include "dm/control/options.h"
 #include "dm/control/qmp.h"
 #include "dm/machine/machine.h"
@@ -25,6 +26,7 @@ struct process {
     struct machine_config config;
     struct loop *loop;
     struct qmp *qmp;
+    struct metrics_socket *metrics;
     struct machine *machine; /* NULL in the probe */
     struct qtest *qtest;
     struct watch *signals;
@@ -123,7 +125,9 @@ static int open_all(struct process *p, struct error *err)
     qmp_set_machine(p->qmp, p->machine);
     if (p->qtest)
         qtest_set_machine(p->qtest, p->machine);
-    rc = machine_start(p->machine, err);
+    rc = p->config.metrics ? metrics_open(&p->metrics, p->machine, p->config.metrics, err) : 0;
+    if (rc == 0)
+        rc = machine_start(p->machine, err);
     if (rc == 0)
         rc = machine_announce(p->machine, err);
     if (rc == 0)
@@ -136,6 +140,7 @@ static void close_all(struct process *p)
     alarm(2 * END_SECONDS);
     qtest_close(p->qtest);
     qmp_close(p->qmp);
+    metrics_close(p->metrics);
     machine_close(p->machine);
     watch_close(p->signals);
     loop_close(p->loop);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef IOREQ_INTERNAL_H
 #define IOREQ_INTERNAL_H
+#include "dm/base/histogram.h"
 #include "dm/base/loop.h"
 #include "dm/xen/domain.h"
 #include "ioreq/server.h"
@@ -14,6 +15,7 @@ struct vcpu {
     uint32_t port;      /* ours; notified when a request is answered */
     struct io_work work;
     bool busy;          /* an answer is still to come */
+    uint64_t began;     /* when the request was taken; 0: this one is not timed */
 };
 
 struct server {
@@ -30,6 +32,7 @@ struct server {
     unsigned vcpu_count;
     struct poller poller;
     struct server_stats stats;
+    struct histogram times;
 };
 
 /* Takes the request of a vCPU if there is one, and puts its answer. True if there was one. */

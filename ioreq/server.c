@@ -210,6 +210,11 @@ struct pci_routes *server_pci(struct server *s)
     return s->targets.pci;
 }
 
+const struct histogram *server_times(const struct server *s)
+{
+    return &s->times;
+}
+
 struct server_stats server_get_stats(const struct server *s)
 {
     return s->stats;

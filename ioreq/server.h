@@ -8,6 +8,7 @@
 #include "ioreq/space.h"
 struct domain;
 struct error;
+struct histogram;
 struct loop;
 
 /*
@@ -34,5 +35,7 @@ struct server_stats {
     uint64_t requests[3]; /* by enum io_type */
     uint64_t buffered, deferred, invalidations, notifies;
 };
+/* From taken to answered, waiting for a disk included; sampled. The server's loop only. */
+const struct histogram *server_times(const struct server *server);
 struct server_stats server_get_stats(const struct server *server); /* any thread; a snapshot */
 #endif

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dm/base/bytes.h"
+#include "dm/base/clock.h"
 #include "dm/base/error.h"
+#include "dm/base/histogram.h"
 #include "ioreq/space.h"
 
 struct region {
@@ -16,6 +18,7 @@ struct region {
     const struct region_ops *ops;
     void *state;
     uint64_t reads, writes;
+    struct histogram times;
     unsigned busy;    /* handlers of it on the stack */
     bool unmapped;    /* freed when no longer busy */
 };
@@ -178,13 +181,17 @@ static void write_piece(struct region *r, uint64_t offset, unsigned size, uint64
                    value << (8 * (offset % ops->min_size)));
 }
 
-static void enter(struct region *r)
+/* When the handler began, if this access is one that is timed; else 0. */
+static uint64_t enter(struct region *r)
 {
     r->busy++;
+    return (r->reads + r->writes) % HISTOGRAM_SAMPLE ? 0 : clock_now();
 }
 
-static void leave(struct region *r)
+static void leave(struct region *r, uint64_t began)
 {
+    if (began)
+        histogram_add(&r->times, clock_now() - began);
     if (!--r->busy && r->unmapped)
         free(r);
 }
@@ -203,6 +210,7 @@ uint64_t space_read(struct space *s, uint64_t addr, unsigned size)
 
     for (unsigned done = 0, n; done < size; done += n) {
         struct region *r = at(s, addr + done);
+        uint64_t began;
 
         if (!r) {
             n = 1;
@@ -210,9 +218,9 @@ uint64_t space_read(struct space *s, uint64_t addr, unsigned size)
             continue;
         }
         n = piece(r->ops, reach(r, addr + done, size - done));
-        enter(r);
+        began = enter(r);
         value |= read_piece(r, addr + done - r->base, n) << (8 * done);
-        leave(r);
+        leave(r, began);
     }
     return value;
 }
@@ -221,15 +229,16 @@ void space_write(struct space *s, uint64_t addr, unsigned size, uint64_t value)
 {
     for (unsigned done = 0, n; done < size; done += n) {
         struct region *r = at(s, addr + done);
+        uint64_t began;
 
         if (!r) {
             n = 1;
             continue;
         }
         n = piece(r->ops, reach(r, addr + done, size - done));
-        enter(r);
+        began = enter(r);
         write_piece(r, addr + done - r->base, n, value >> (8 * done));
-        leave(r);
+        leave(r, began);
     }
 }
 
@@ -248,7 +257,7 @@ void space_walk(const struct space *s, void (*fn)(void *arg, const struct region
         const struct region *r = s->regions[i];
         struct region_info info = {
             .name = r->ops->name, .base = r->base, .length = r->length,
-            .reads = r->reads, .writes = r->writes,
+            .reads = r->reads, .writes = r->writes, .times = &r->times,
         };
 
         fn(arg, &info);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 struct error;
+struct histogram;
 
 /*
  * An address space: who answers a guest access. One for ports, one for MMIO, per loop that holds
@@ -49,6 +50,7 @@ bool space_holds(const struct space *space, uint64_t addr, uint64_t length);
 struct region_info {
     const char *name;
     uint64_t base, length, reads, writes;
+    const struct histogram *times; /* of its handlers, sampled; valid during the call */
 };
 void space_walk(const struct space *space, void (*fn)(void *arg, const struct region_info *info),
                 void *arg);

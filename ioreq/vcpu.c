@@ -9,6 +9,7 @@
 #include <xen/xen.h>
 #include <xen/hvm/ioreq.h>
 #include "dm/base/bytes.h"
+#include "dm/base/clock.h"
 #include "dm/base/log.h"
 #include "dm/memory/memory.h"
 #include "dm/xen/evtchn.h"
@@ -33,6 +34,8 @@ static void put(struct server *s, struct vcpu *v, uint64_t data)
     r->state = STATE_IORESP_READY;
     s->stats.notifies++;
     evtchn_notify(s->evtchn, v->port);
+    if (v->began)
+        histogram_add(&s->times, clock_now() - v->began);
 }
 
 static void done_later(struct io_work *work, uint64_t data)
@@ -109,6 +112,7 @@ bool vcpu_serve(struct server *s, struct vcpu *v)
     copy.dir = r->dir;
     copy.df = r->df;
     copy.type = r->type;
+    v->began = s->stats.notifies % HISTOGRAM_SAMPLE ? 0 : clock_now();
     buffered_drain(s); /* posted before this request was made, so they come first */
     perform(s, v, &copy);
     return true;

@@ -186,10 +186,12 @@ void disk_done(struct disk_request *req, int rc)
         atomic_fetch_add_explicit(&disk->stats.bytes[way], req->length, memory_order_relaxed);
         atomic_fetch_add_explicit(&disk->stats.count[way], 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&disk->stats.ns[way], ns, memory_order_relaxed);
+        histogram_add(&disk->stats.times[way], ns);
         break;
     case DISK_FLUSH:
         atomic_fetch_add_explicit(&disk->stats.flushes, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&disk->stats.flush_ns, ns, memory_order_relaxed);
+        histogram_add(&disk->stats.times[2], ns);
         break;
     case DISK_DISCARD:
         atomic_fetch_add_explicit(&disk->stats.discards, 1, memory_order_relaxed);
@@ -209,6 +211,11 @@ void disk_done(struct disk_request *req, int rc)
         tape_kept(tape);
         tape_end(tape);
     }
+}
+
+const struct histogram *disk_times(const struct disk *disk, enum disk_op op)
+{
+    return &disk->stats.times[op == DISK_FLUSH ? 2 : op == DISK_WRITE];
 }
 
 struct disk_stats disk_get_stats(const struct disk *disk)

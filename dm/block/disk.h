@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 struct error;
+struct histogram;
 struct loop;
 struct tape;
 
@@ -84,5 +85,7 @@ struct disk_stats {
     uint64_t read_bytes, write_bytes, reads, writes, flushes, discards, errors;
     uint64_t read_ns, write_ns, flush_ns; /* summed latencies */
 };
+/* Of reads, writes or flushes that went well. On a loop whose requests go to the disk. */
+const struct histogram *disk_times(const struct disk *disk, enum disk_op op);
 struct disk_stats disk_get_stats(const struct disk *disk); /* any thread; a snapshot */
 #endif

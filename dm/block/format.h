@@ -2,6 +2,7 @@
 #ifndef DM_BLOCK_FORMAT_H
 #define DM_BLOCK_FORMAT_H
 #include <stdatomic.h>
+#include "dm/base/histogram.h"
 #include "dm/block/disk.h"
 
 /*
@@ -27,6 +28,8 @@ struct disk {
     struct {
         atomic_uint_fast64_t bytes[2], count[2], ns[2]; /* reads, writes */
         atomic_uint_fast64_t flushes, flush_ns, discards, errors;
+        /* reads, writes, flushes */
+        struct histogram times[3];
     } stats;
 };
 

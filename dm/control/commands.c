@@ -157,6 +157,7 @@ static const struct command_row rows[] = {
     { "system_wakeup", "", run_wakeup, false },
 
     { "query-block", "", run_query_block, false },
+    { "x-query-metrics", "", run_query_metrics, false },
     { "query-blockstats", "query-nodes:b?", run_query_blockstats, false },
     { "eject", "id:s? device:s? force:b?", run_eject, false },
     { "blockdev-change-medium",

@@ -37,6 +37,7 @@ void run_query_hotpluggable_cpus(struct command *cmd);
 void run_device_add(struct command *cmd);
 void run_device_del(struct command *cmd);
 void run_query_pci(struct command *cmd);
+void run_query_metrics(struct command *cmd);
 void run_dirty_log(struct command *cmd);
 void run_save(struct command *cmd);
 void run_reset(struct command *cmd);

@@ -11,8 +11,10 @@
 #include "dm/base/error.h"
 #include "dm/base/loop.h"
 #include "dm/control/commands.h"
+#include "dm/control/metrics.h"
 #include "dm/machine/machine.h"
 #include "dm/machine/record.h"
+#include "dm/machine/visit.h"
 #include "dm/net/netport.h"
 #include "ioreq/pci_config.h"
 
@@ -105,7 +107,6 @@ void run_device_del(struct command *cmd)
 
 struct collection {
     struct machine *machine;
-    unsigned seat;
     json_t *list;
     void (*done)(void *arg, json_t *list);
     void *arg;
@@ -186,28 +187,14 @@ static void collected(void *arg)
     free(c);
 }
 
-static void next_seat(struct collection *c);
-
-static void collect_here(void *arg)
+static void collect_here(void *arg, struct seat *seat)
 {
     struct collection *c = arg;
-    struct pci_routes *pci = c->machine->seats[c->seat].board.pci;
+    struct pci_routes *pci = seat->board.pci;
 
     for (unsigned devfn = 0; devfn < 256; devfn++)
         if (pci_routes_read(pci, devfn, 0, 2) != 0xffff)
             json_array_append_new(c->list, describe(c->machine, pci, devfn));
-    c->seat++;
-    next_seat(c);
-}
-
-static void next_seat(struct collection *c)
-{
-    while (c->seat < SEATS && !c->machine->seats[c->seat].used)
-        c->seat++;
-    if (c->seat < SEATS)
-        loop_post(c->machine->seats[c->seat].loop, collect_here, c);
-    else
-        loop_post(c->machine->loop, collected, c);
 }
 
 void pci_collect(struct machine *m, void (*done)(void *arg, json_t *list), void *arg)
@@ -219,7 +206,7 @@ void pci_collect(struct machine *m, void (*done)(void *arg, json_t *list), void 
         return;
     }
     *c = (struct collection){ .machine = m, .list = json_array(), .done = done, .arg = arg };
-    next_seat(c);
+    machine_visit(m, collect_here, collected, c);
 }
 
 static void answer_pci(void *arg, json_t *list)
@@ -230,6 +217,16 @@ static void answer_pci(void *arg, json_t *list)
 void run_query_pci(struct command *cmd)
 {
     pci_collect(cmd->machine, answer_pci, cmd);
+}
+
+static void answer_metrics(void *arg, json_t *list)
+{
+    command_return(arg, list);
+}
+
+void run_query_metrics(struct command *cmd)
+{
+    metrics_collect(cmd->machine, answer_metrics, cmd);
 }
 
 /* ---- Saving ---- */

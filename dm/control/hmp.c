@@ -18,6 +18,7 @@
 #include "dm/control/commands.h"
 #include "dm/display/vnc.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/visit.h"
 #include "dm/net/netport.h"
 #include "ioreq/server.h"
 
@@ -200,7 +201,6 @@ static void print_pci(void *arg, json_t *list)
 struct tree {
     struct command *cmd;
     struct page page;
-    unsigned seat;
 };
 
 static void print_region(void *arg, const struct region_info *r)
@@ -218,23 +218,14 @@ static void tree_done(void *arg)
     free(t);
 }
 
-static void tree_here(void *arg)
+static void tree_here(void *arg, struct seat *s)
 {
     struct tree *t = arg;
-    struct machine *m = t->cmd->machine;
-    struct seat *s = &m->seats[t->seat];
 
     fprintf(t->page.out, "loop %s:\r\n  ports:\r\n", s->name);
     space_walk(s->board.ports, print_region, t->page.out);
     fprintf(t->page.out, "  memory:\r\n");
     space_walk(s->board.mmio, print_region, t->page.out);
-    do {
-        t->seat++;
-    } while (t->seat < SEATS && !m->seats[t->seat].used);
-    if (t->seat < SEATS)
-        loop_post(m->seats[t->seat].loop, tree_here, t);
-    else
-        loop_post(m->loop, tree_done, t);
 }
 
 static void info_mtree(struct command *cmd)
@@ -247,7 +238,7 @@ static void info_mtree(struct command *cmd)
         return;
     }
     t->cmd = cmd;
-    loop_post(cmd->machine->loop, tree_here, t);
+    machine_visit(cmd->machine, tree_here, tree_done, t);
 }
 
 static const struct {

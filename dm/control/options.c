@@ -254,6 +254,15 @@ static int take_incoming(struct machine_config *c, const char *option, const cha
                      option, text);
 }
 
+static int take_metrics(struct machine_config *c, const char *option, const char *text,
+                        struct error *err)
+{
+    if (!*text)
+        return error_set(err, -EINVAL, "%s: give the path of the socket to make", option);
+    c->metrics = options_keep(c, text);
+    return 0;
+}
+
 static int take_record(struct machine_config *c, const char *option, const char *text,
                        struct error *err)
 {
@@ -332,6 +341,7 @@ static const struct option table[] = {
     { "-run-with", true, take_run_with, NULL },
     { "-incoming", true, take_incoming, NULL },
     { "-x-poll", true, take_poll, NULL },
+    { "-x-metrics", true, take_metrics, NULL },
     { "-record", true, take_record, NULL },
     { "-help", false, take_help, NULL },
     { "-h", false, take_help, NULL },
