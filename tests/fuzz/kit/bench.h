@@ -24,6 +24,7 @@ struct chardev;
 #define BENCH_MMIO_AT 0xe0000000u    /* where BARs are put */
 #define BENCH_PORTS_AT 0xc000u
 #define BENCH_DEVICES 20
+#define BENCH_DRAWS 6 /* an input */
 #define BENCH_FUNCTIONS 8
 #define BENCH_SPANS 64
 

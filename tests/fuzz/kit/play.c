@@ -509,7 +509,7 @@ void play(const struct family *family, const uint8_t *bytes, size_t size)
 
         bench_poke(BULK_AT, bulk, n);
     }
-    if (start & 0x20 && family->prologue)
+    if (!(start & 0x20) && family->prologue)
         family->prologue(&in);
     play_some(&in, OPERATIONS_MOST);
     bench_end();

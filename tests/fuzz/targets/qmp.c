@@ -239,7 +239,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     files_guard(FILES_REFUSED);
     for (unsigned i = 0; i < CLIENTS; i++)
         clients[i].fd = -1;
-    call(0, !(size && *bytes & 0x80));
+    call(0, !(take8(&in) & 0x80));
     for (unsigned i = 0; in.left && i < 100; i++)
         one(&in);
     clock_crank(60 * NS_PER_SEC); /* keys that are held are released */
