@@ -39,7 +39,7 @@ TESTS := $(TEST_SRC:%.c=$(B)/%)
 HEADERS := $(shell find dm ioreq devices pv-backends tests -name '*.h' | LC_ALL=C sort)
 
 .PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole \
-        check-qtest fuzz fuzz-build fuzz-check install format clean packages tests
+        check-oracle check-qtest fuzz fuzz-build fuzz-check install format clean packages tests
 .SECONDARY:
 
 all: $(B)/xen-dm $(B)/xen-dm-replay
@@ -112,7 +112,7 @@ SIMXEN := $(patsubst %,$(B)/simxen/lib%,xenctrl.so.4.17 xendevicemodel.so.1 xenf
             xenevtchn.so.1 xengnttab.so.1)
 BED_OBJ := $(patsubst %,$(B)/tests/simxen/%.o,state store xengnttab) \
            $(patsubst %.c,$(B)/%.o,$(wildcard tests/guest/*.c)) \
-           $(B)/tests/whole/run.o $(B)/tests/whole/wire.o
+           $(patsubst %,$(B)/tests/whole/%.o,run wire qmp)
 WHOLE := $(patsubst %.c,$(B)/%,$(wildcard tests/whole/test_*.c))
 
 $(B)/simxen/libsimxen.so: tests/simxen/state.c tests/simxen/simxen.h
@@ -131,10 +131,21 @@ $(WHOLE): $(B)/%: $(B)/%.o $(BED_OBJ) $(B)/tests/kit/check.o $(B)/tests/kit/main
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
 
--include $(BED_OBJ:.o=.d) $(WHOLE:=.d)
+# The same scripts to xen-dm and to Debian's QEMU; where they differ tests/oracle/differences says why.
+ORACLE := $(patsubst %.c,$(B)/%,$(wildcard tests/oracle/test_*.c))
+ORACLE_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tests/oracle/test_%,$(wildcard tests/oracle/*.c)))
+
+$(ORACLE): $(B)/%: $(B)/%.o $(ORACLE_OBJ) $(BED_OBJ) $(B)/tests/kit/check.o $(B)/libdm.a
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
+
+-include $(BED_OBJ:.o=.d) $(WHOLE:=.d) $(ORACLE_OBJ:.o=.d) $(ORACLE:=.d)
 
 check-whole: all $(SIMXEN) $(WHOLE)
 	@DM=$(B)/xen-dm tests/run-unit $(WHOLE)
+
+check-oracle: all $(SIMXEN) $(ORACLE)
+	@DM=$(B)/xen-dm tests/run-unit $(ORACLE)
 
 # Device tests by the qtest protocol, as others write them.
 check-qtest: all

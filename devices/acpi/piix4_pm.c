@@ -352,7 +352,7 @@ static int pm_attach(struct device *dev, struct error *err)
         return rc;
     for (unsigned i = 0x40; i < 0x100; i++)
         p->fn.writable[i] = 0xff;
-    p->fn.writable[0x3d] = 0xff; /* the BIOS writes the pin */
+    p->fn.writable[0x04] |= 0x01; /* "PCICMD": IOSE, for the SMBus that is not there */
     rc = device_ports(dev, APM_BASE, 2, &apm_ops, err);
     if (rc == 0)
         rc = device_ports(dev, GPE_BASE, 4, &gpe_ops, err);

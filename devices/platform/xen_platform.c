@@ -199,7 +199,6 @@ static void platform_reset(struct device *dev)
     memset(p->regs, 0, sizeof(*p->regs));
     p->regs->pci = pci;
     pci_function_reset(&p->fn);
-    put_le16(p->regs->pci.config + 0x04, 0x0003);
     set_flags(p, 0);
 }
 

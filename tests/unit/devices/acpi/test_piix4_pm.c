@@ -85,6 +85,19 @@ TEST(its_configuration_says_what_xen_and_bios_look_for)
     pc_close(&pc);
 }
 
+/* hvmloader writes words over it. */
+TEST(the_interrupt_pin_is_read_only_and_io_decoding_is_not)
+{
+    struct pc pc;
+
+    open_pm(&pc, "");
+    pc_config_write(&pc, DEVFN, 0x3c, 2, 0x0009);
+    CHECK_EQ(pc_config_read(&pc, DEVFN, 0x3c, 2), 0x0109);
+    pc_config_write(&pc, DEVFN, 0x04, 2, 0x0001);
+    CHECK_EQ(pc_config_read(&pc, DEVFN, 0x04, 2) & 1, 1);
+    pc_close(&pc);
+}
+
 TEST(registers_take_bytes_words_and_dwords)
 {
     struct pc pc;

@@ -23,6 +23,7 @@ static struct device *open_platform(struct pc *pc)
     dev = pc_plug(pc, &xen_platform_class, "");
     pc_config_write(pc, DEVFN, 0x10, 4, BAR0);
     pc_config_write(pc, DEVFN, 0x14, 4, 0xf2000000);
+    pc_config_write(pc, DEVFN, 0x04, 2, 0x0003);
     return dev;
 }
 
@@ -37,6 +38,16 @@ TEST(drivers_find_xen_by_magic_and_version)
     CHECK_EQ(pc_in8(&pc, LOG), 1);
     CHECK_EQ(pc_in32(&pc, PORT), 0xffffffff);
     CHECK_EQ(pc_in8(&pc, PORT + 1), 0xff);
+    pc_close(&pc);
+}
+
+TEST(nothing_is_decoded_before_the_firmware_says_so)
+{
+    struct pc pc;
+
+    pc_open(&pc);
+    pc_plug(&pc, &xen_platform_class, "");
+    CHECK_EQ(pc_config_read(&pc, DEVFN, 0x04, 2), 0);
     pc_close(&pc);
 }
 

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Plays scripts, compares transcripts, and holds the list of differences to its word. */
+#define _GNU_SOURCE
+#include <fnmatch.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tests/kit/check.h"
+#include "tests/oracle/oracle.h"
+
+#define END_MS 5000
+#define LIST "tests/oracle/differences"
+#define SHOWN 40
+#define LISTED 512
+
+struct line {
+    char *what, *value;
+};
+
+struct transcript {
+    bool stock;
+    struct line *lines;
+    size_t count, room;
+};
+
+/* A line of the list: patterns of a shell for the script, the thing and the two values. */
+struct difference {
+    char script[64], what[128], ours[64], stock[64];
+    bool used;
+    unsigned at;
+};
+
+static struct difference list[LISTED];
+static unsigned listed;
+
+static void read_list(void)
+{
+    char text[512];
+    unsigned at = 0;
+    FILE *f;
+
+    if (listed)
+        return;
+    f = fopen(LIST, "r");
+    CHECK(f);
+    while (fgets(text, sizeof(text), f)) {
+        struct difference *d = &list[listed];
+        char reason[8];
+
+        at++;
+        if (*text == '#' || *text == '\n')
+            continue;
+        CHECK(listed < LISTED);
+        if (sscanf(text, "%63s %127s %63s %63s %7s", d->script, d->what, d->ours, d->stock,
+                   reason) != 5) {
+            fprintf(stderr, LIST ":%u: wants script, what, ours, stock and a reason\n", at);
+            CHECK(!"the list of differences can be read");
+        }
+        d->at = at;
+        listed++;
+    }
+    fclose(f);
+}
+
+/* ---- Transcripts ---- */
+
+bool is_stock(const struct transcript *t)
+{
+    return t->stock;
+}
+
+static void add(struct transcript *t, char *what, char *value)
+{
+    if (t->count == t->room) {
+        t->room = t->room ? 2 * t->room : 256;
+        t->lines = realloc(t->lines, t->room * sizeof(*t->lines));
+    }
+    if (!t->lines || !what || !value)
+        abort();
+    t->lines[t->count++] = (struct line){ what, value };
+}
+
+static char *text_of(const char *format, va_list args)
+{
+    char *text;
+
+    return vasprintf(&text, format, args) < 0 ? NULL : text;
+}
+
+void note_text(struct transcript *t, const char *value, const char *what, ...)
+{
+    va_list args;
+
+    va_start(args, what);
+    add(t, text_of(what, args), strdup(value));
+    va_end(args);
+}
+
+void note(struct transcript *t, uint64_t value, const char *what, ...)
+{
+    char text[32];
+    va_list args;
+
+    snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value);
+    va_start(args, what);
+    add(t, text_of(what, args), strdup(text));
+    va_end(args);
+}
+
+void note_bytes(struct transcript *t, const void *bytes, size_t n, const char *what)
+{
+    for (size_t i = 0; i < n; i++)
+        note(t, ((const uint8_t *)bytes)[i], "%s+%zu", what, i);
+}
+
+static void drop(struct transcript *t)
+{
+    while (t->count) {
+        free(t->lines[--t->count].what);
+        free(t->lines[t->count].value);
+    }
+    free(t->lines);
+}
+
+/* ---- Comparing ---- */
+
+static bool is_listed(const char *script, const char *what, const char *ours, const char *stock)
+{
+    bool found = false;
+
+    for (struct difference *d = list; d < list + listed; d++)
+        if (!fnmatch(d->script, script, 0) && !fnmatch(d->what, what, 0) &&
+            !fnmatch(d->ours, ours, 0) && !fnmatch(d->stock, stock, 0))
+            found = d->used = true;
+    return found;
+}
+
+/* The number of differences that nobody has judged. */
+static unsigned compare(const char *script, const struct transcript *ours,
+                        const struct transcript *stock)
+{
+    size_t n = ours->count < stock->count ? ours->count : stock->count;
+    unsigned bad = 0, most = getenv("SHOW") ? (unsigned)atoi(getenv("SHOW")) : SHOWN;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct line *a = &ours->lines[i], *b = &stock->lines[i];
+
+        if (strcmp(a->what, b->what)) {
+            fprintf(stderr, "%s: ours goes on to %s, stock to %s\n", script, a->what, b->what);
+            return bad + 1;
+        }
+        if (!strcmp(a->value, b->value) || is_listed(script, a->what, a->value, b->value))
+            continue;
+        if (bad++ < most)
+            fprintf(stderr, "%s: %s: ours %s, stock %s\n", script, a->what, a->value, b->value);
+    }
+    if (ours->count != stock->count)
+        fprintf(stderr, "%s: %zu answers of ours, %zu of stock\n", script, ours->count,
+                stock->count);
+    return bad + (ours->count != stock->count);
+}
+
+/* A pattern for several scripts must be needed by each of them. */
+static unsigned complain_of_unused(const char *script)
+{
+    unsigned bad = 0;
+
+    for (struct difference *d = list; d < list + listed; d++)
+        if (!fnmatch(d->script, script, 0) && !d->used) {
+            fprintf(stderr, LIST ":%u: %s %s: there is no such difference any more\n", d->at,
+                    d->script, d->what);
+            bad++;
+        }
+    return bad;
+}
+
+static void play(struct transcript *t, const struct dm_config *config, oracle_script *script,
+                 void *arg)
+{
+    struct dm_config mine = *config;
+    struct dm dm;
+
+    mine.stock = t->stock;
+    dm_open(&dm, &mine);
+    script(t, &dm, arg);
+    CHECK_EQ(dm_close(&dm, SIGTERM, END_MS), 0);
+}
+
+void oracle(const char *name, const struct dm_config *config, oracle_script *script, void *arg)
+{
+    struct transcript ours = { .stock = false }, stock = { .stock = true };
+    unsigned bad;
+
+    read_list();
+    for (unsigned i = 0; i < listed; i++)
+        list[i].used = false;
+    play(&ours, config, script, arg);
+    play(&stock, config, script, arg);
+    bad = compare(name, &ours, &stock);
+    bad += complain_of_unused(name);
+    printf("%s: %zu answers compared, %u differences not listed\n", name, ours.count, bad);
+    drop(&ours);
+    drop(&stock);
+    CHECK_EQ(bad, 0);
+}
