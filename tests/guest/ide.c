@@ -10,6 +10,8 @@
 #define PRD_LAST 0x80000000u
 #define FLUSH_EXT 0xea
 #define PACKET 0xa0
+#define TO_HOST 2
+#define PACKET_ROUNDS 256 /* blocks of a reply, each to 64 KiB */
 #define TRIES 5000000
 
 enum { DATA, FEATURES, COUNT, LBA_LOW, LBA_MID, LBA_HIGH, DEVICE, STATUS };
@@ -179,7 +181,7 @@ unsigned guest_ide_identify(struct guest_ide *ide, uint8_t code, uint16_t words[
 unsigned guest_ide_packet(struct guest_ide *ide, const uint8_t cdb[12], uint8_t *data,
                           unsigned *size)
 {
-    unsigned room = *size, bytes;
+    unsigned room = *size, bytes, rounds = PACKET_ROUNDS;
     uint8_t status;
 
     *size = 0;
@@ -193,8 +195,10 @@ unsigned guest_ide_packet(struct guest_ide *ide, const uint8_t cdb[12], uint8_t 
         return outcome(ide, status);
     for (unsigned i = 0; i < 12; i += 2)
         guest_out(ide->vcpu, ide->base, 2, cdb[i] | (unsigned)cdb[i + 1] << 8);
-    while (status = guest_ide_wait(ide), status != 0xff && (status & GUEST_IDE_DRQ)) {
+    while (status = guest_ide_wait(ide), status != 0xff && (status & GUEST_IDE_DRQ) && rounds--) {
         bytes = get(ide, LBA_MID) | (unsigned)get(ide, LBA_HIGH) << 8;
+        if (!bytes || !(get(ide, COUNT) & TO_HOST)) /* it wants data, or is lost */
+            break;
         read_words(ide, data + *size, room - *size, bytes);
         *size = *size + bytes > room ? room : *size + bytes;
     }

@@ -129,35 +129,59 @@ static bool is_listed(const char *script, const char *what, const char *ours, co
     bool found = false;
 
     for (struct difference *d = list; d < list + listed; d++)
-        if (!fnmatch(d->script, script, 0) && !fnmatch(d->what, what, 0) &&
-            !fnmatch(d->ours, ours, 0) && !fnmatch(d->stock, stock, 0))
+        if (!fnmatch(d->script, script, FNM_EXTMATCH) && !fnmatch(d->what, what, FNM_EXTMATCH) &&
+            !fnmatch(d->ours, ours, FNM_EXTMATCH) && !fnmatch(d->stock, stock, FNM_EXTMATCH))
             found = d->used = true;
     return found;
 }
 
-/* The number of differences that nobody has judged. */
+/* Where `what` comes next in a transcript, from a line on; its end where it does not. */
+static size_t seek(const struct transcript *t, size_t at, const char *what)
+{
+    while (at < t->count && strcmp(t->lines[at].what, what))
+        at++;
+    return at;
+}
+
+struct tally {
+    const char *script;
+    unsigned bad, most;
+};
+
+static void judge(struct tally *tally, const char *what, const char *ours, const char *stock)
+{
+    if (!strcmp(ours, stock) || is_listed(tally->script, what, ours, stock))
+        return;
+    if (tally->bad++ < tally->most)
+        fprintf(stderr, "%s: %s: ours %s, stock %s\n", tally->script, what, ours, stock);
+}
+
+/*
+ * The number of differences that nobody has judged. Where one says more than the other (a longer
+ * answer), what is only there is compared with nothing, "-".
+ */
 static unsigned compare(const char *script, const struct transcript *ours,
                         const struct transcript *stock)
 {
-    size_t n = ours->count < stock->count ? ours->count : stock->count;
-    unsigned bad = 0, most = getenv("SHOW") ? (unsigned)atoi(getenv("SHOW")) : SHOWN;
+    struct tally tally = { script, 0, getenv("SHOW") ? (unsigned)atoi(getenv("SHOW")) : SHOWN };
+    size_t i = 0, k = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        const struct line *a = &ours->lines[i], *b = &stock->lines[i];
+    while (i < ours->count || k < stock->count) {
+        const struct line *a = &ours->lines[i], *b = &stock->lines[k];
 
-        if (strcmp(a->what, b->what)) {
-            fprintf(stderr, "%s: ours goes on to %s, stock to %s\n", script, a->what, b->what);
-            return bad + 1;
+        if (i < ours->count && k < stock->count && !strcmp(a->what, b->what)) {
+            judge(&tally, a->what, a->value, b->value);
+            i++;
+            k++;
+        } else if (i < ours->count && seek(stock, k, a->what) == stock->count) {
+            judge(&tally, a->what, a->value, "-");
+            i++;
+        } else {
+            judge(&tally, b->what, "-", b->value);
+            k++;
         }
-        if (!strcmp(a->value, b->value) || is_listed(script, a->what, a->value, b->value))
-            continue;
-        if (bad++ < most)
-            fprintf(stderr, "%s: %s: ours %s, stock %s\n", script, a->what, a->value, b->value);
     }
-    if (ours->count != stock->count)
-        fprintf(stderr, "%s: %zu answers of ours, %zu of stock\n", script, ours->count,
-                stock->count);
-    return bad + (ours->count != stock->count);
+    return tally.bad;
 }
 
 /* A pattern for several scripts must be needed by each of them. */
@@ -166,7 +190,7 @@ static unsigned complain_of_unused(const char *script)
     unsigned bad = 0;
 
     for (struct difference *d = list; d < list + listed; d++)
-        if (!fnmatch(d->script, script, 0) && !d->used) {
+        if (!fnmatch(d->script, script, FNM_EXTMATCH) && !d->used) {
             fprintf(stderr, LIST ":%u: %s %s: there is no such difference any more\n", d->at,
                     d->script, d->what);
             bad++;
