@@ -135,7 +135,8 @@ $(WHOLE): $(B)/%: $(B)/%.o $(BED_OBJ) $(B)/tests/kit/check.o $(B)/tests/kit/main
 ORACLE := $(patsubst %.c,$(B)/%,$(wildcard tests/oracle/test_*.c))
 ORACLE_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tests/oracle/test_%,$(wildcard tests/oracle/*.c)))
 
-$(ORACLE): $(B)/%: $(B)/%.o $(ORACLE_OBJ) $(BED_OBJ) $(B)/tests/kit/check.o $(B)/libdm.a
+$(ORACLE): $(B)/%: $(B)/%.o $(ORACLE_OBJ) $(BED_OBJ) $(B)/tests/kit/check.o $(B)/tests/kit/main.o \
+           $(B)/libdm.a
 	$(call say,LINK)
 	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
 
