@@ -268,6 +268,13 @@ void pm_slot_added(struct device *dev, unsigned slot)
     update_sci(p);
 }
 
+void pm_slot_present(struct device *dev, unsigned slot)
+{
+    struct pm *p = device_state(dev);
+
+    p->regs->slots_removable |= 1u << slot;
+}
+
 void pm_slot_remove(struct device *dev, unsigned slot)
 {
     struct pm *p = device_state(dev);

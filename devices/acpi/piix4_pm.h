@@ -14,6 +14,7 @@ bool pm_cpu_online(struct device *pm, unsigned cpu);
 
 /* PCI hotplug: slot came, or should go. `ejected` is called when the guest lets go of a slot. */
 void pm_slot_added(struct device *pm, unsigned slot);
+void pm_slot_present(struct device *pm, unsigned slot); /* from the start: it can go, no news */
 void pm_slot_remove(struct device *pm, unsigned slot);
 void pm_on_eject(struct device *pm, void (*ejected)(void *arg, unsigned slot), void *arg);
 /* The guest wakes from S3: WAK_STS, SLP_EN off. */

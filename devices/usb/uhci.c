@@ -238,23 +238,82 @@ static int plug(struct uhci *u, struct device *dev, struct error *err)
         enum hid_kind kind = hid_kind_of(list, n);
         int rc;
 
-        if (kind == HID_NONE)
+        if (kind == HID_NONE && (n != 1 || *list != '-'))
             return error_set(err, -EINVAL, "USB device %.*s: use tablet, mouse or keyboard", (int)n,
                              list);
         if (port == UHCI_PORTS)
             return error_set(err, -EINVAL,
                              "more than %d USB devices (%s): the controller has two ports",
                              UHCI_PORTS, device_text(dev, "ports"));
-        rc = hid_attach(&u->hid[port], &u->regs->hid[port], kind, input, on_wake, u, err);
+        rc = kind == HID_NONE ? 0 : hid_attach(&u->hid[port], &u->regs->hid[port], kind, input,
+                                               on_wake, u, err);
         if (rc < 0)
             return rc;
         port++;
         list += n + (list[n] == ' ');
     }
-    for (; port < UHCI_PORTS; port++)
+    for (port = 0; port < UHCI_PORTS; port++)
         u->hid[port].regs = &u->regs->hid[port];
     return 0;
 }
+
+/* ---- While the guest runs ---- */
+
+bool uhci_port_taken(struct device *dev, unsigned port)
+{
+    struct uhci *u = device_state(dev);
+
+    return port < UHCI_PORTS && u->hid[port].kind != HID_NONE;
+}
+
+/* The hub tells of it; a sleeping bus wakes. */
+static void connection_changed(struct uhci *u, unsigned port)
+{
+    u->regs->portsc[port] |= PORT_CONNECT_CHANGE;
+    if (u->regs->cmd & CMD_EGSM)
+        u->regs->sts |= STS_RESUME;
+    uhci_update_irq(u);
+}
+
+int uhci_plug(struct device *dev, unsigned port, const char *name, struct error *err)
+{
+    struct uhci *u = device_state(dev);
+    struct input *input = device_host_end(dev, "input", "input", err);
+    enum hid_kind kind = hid_kind_of(name, strlen(name));
+    int rc;
+
+    if (port >= UHCI_PORTS || kind == HID_NONE)
+        return error_set(err, -EINVAL, "%s at port %u: the controller has two ports", name,
+                         port + 1);
+    if (uhci_port_taken(dev, port))
+        return error_set(err, -EBUSY, "port %u of %s is taken", port + 1, device_id(dev));
+    rc = hid_attach(&u->hid[port], &u->regs->hid[port], kind, input, on_wake, u, err);
+    if (rc < 0)
+        return rc;
+    hid_reset(&u->hid[port]);
+    u->regs->portsc[port] |= PORT_CONNECTED;
+    connection_changed(u, port);
+    return 0;
+}
+
+void uhci_unplug(struct device *dev, unsigned port)
+{
+    struct uhci *u = device_state(dev);
+    uint16_t *sc;
+
+    if (!uhci_port_taken(dev, port))
+        return;
+    sc = &u->regs->portsc[port];
+    hid_detach(&u->hid[port]);
+    memset(&u->regs->hid[port], 0, sizeof(u->regs->hid[port]));
+    u->hid[port] = (struct hid){ .regs = &u->regs->hid[port] };
+    if (*sc & PORT_ENABLED)
+        *sc |= PORT_ENABLE_CHANGE;
+    *sc &= (uint16_t) ~(PORT_CONNECTED | PORT_ENABLED | PORT_SUSPEND | PORT_RESUME);
+    connection_changed(u, port);
+}
+
+/* ---- Attach and detach ---- */
 
 static int uhci_attach(struct device *dev, struct error *err)
 {

@@ -34,8 +34,7 @@ void run_query_nodes(struct command *cmd);
 /* commands_machine.c */
 void run_query_cpus(struct command *cmd);
 void run_query_hotpluggable_cpus(struct command *cmd);
-void run_device_add(struct command *cmd);
-void run_device_del(struct command *cmd);
+void add_cpu(struct command *cmd);
 void run_query_pci(struct command *cmd);
 void run_query_metrics(struct command *cmd);
 void run_dirty_log(struct command *cmd);
@@ -56,6 +55,10 @@ void run_query_target(struct command *cmd);
 void run_query_uuid(struct command *cmd);
 void run_query_migrate(struct command *cmd);
 void run_query_nothing(struct command *cmd); /* lists of what we never have */
+
+/* commands_device.c */
+void run_device_add(struct command *cmd);
+void run_device_del(struct command *cmd);
 
 /* commands_screen.c */
 void run_screendump(struct command *cmd);

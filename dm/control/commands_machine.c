@@ -51,7 +51,7 @@ void run_query_hotpluggable_cpus(struct command *cmd)
     command_return(cmd, list);
 }
 
-static void add_cpu(struct command *cmd)
+void add_cpu(struct command *cmd)
 {
     json_int_t cpu = command_int(cmd, "socket-id", -1);
     struct machine *m = cmd->machine;
@@ -75,32 +75,6 @@ static void add_cpu(struct command *cmd)
         command_fail(cmd, "GenericError", "%s", err.text);
     else
         command_return(cmd, NULL);
-}
-
-void run_device_add(struct command *cmd)
-{
-    const char *driver = command_text(cmd, "driver");
-
-    if (strstr(driver, "-cpu"))
-        add_cpu(cmd);
-    else if (!strcmp(driver, "xen-pci-passthrough"))
-        command_fail(cmd, "GenericError", "PCI passthrough is not supported yet");
-    else
-        command_fail(cmd, "GenericError",
-                     "'%s' cannot be added while the guest runs; put it in the guest's configuration",
-                     driver);
-}
-
-void run_device_del(struct command *cmd)
-{
-    const char *id = command_text(cmd, "id");
-
-    for (unsigned i = 0; i < cmd->machine->placed_count; i++)
-        if (!strcmp(device_id(cmd->machine->placed[i].device), id)) {
-            command_fail(cmd, "GenericError", "'%s' cannot be removed while the guest runs", id);
-            return;
-        }
-    command_fail(cmd, "DeviceNotFound", "Device '%s' not found", id);
 }
 
 /* ---- PCI: each loop reads the configuration of its own functions ---- */

@@ -11,6 +11,7 @@
 #include "dm/base/error.h"
 #include "dm/base/loop.h"
 #include "dm/machine/bare.h"
+#include "dm/machine/hotplug.h"
 #include "dm/machine/machine.h"
 #include "dm/machine/unplug.h"
 #include "dm/memory/local.h"
@@ -124,8 +125,10 @@ static void reset_now(void *arg)
     const char *reason = b->reset_reason;
 
     b->reset_reason = NULL;
+    hotplug_reset(m);
     for (unsigned i = 0; i < m->placed_count; i++)
         device_reset(m->placed[i].device);
+    hotplug_mark(m);
     machine_emit(m, "RESET", reason);
 }
 

@@ -21,6 +21,7 @@
 #include "dm/display/screen.h"
 #include "dm/display/vnc.h"
 #include "dm/machine/bare.h"
+#include "dm/machine/hotplug.h"
 #include "dm/machine/machine.h"
 #include "dm/machine/record.h"
 #include "dm/machine/unplug.h"
@@ -394,6 +395,7 @@ int machine_start(struct machine *m, struct error *err)
 
     record_start(m);
     if (m->bare) {
+        hotplug_open(m);
         m->state = m->config->paused ? RUN_PRELAUNCH : RUN_RUNNING;
         return 0;
     }
@@ -455,6 +457,10 @@ void machine_close(struct machine *m)
     for (unsigned i = 0; i < m->drive_count; i++)
         drive_close(m->drives[i]);
     nodes_close(&m->nodes);
+    for (unsigned i = 0; i < USB_MOST; i++) {
+        free(m->usb[i].id);
+        free(m->usb[i].controller);
+    }
     arena_close(m->arena);
     store_close(m->store);
     domain_close(m->domain);

@@ -45,7 +45,8 @@ struct seat {
 struct placed {
     struct device *device;
     struct seat *seat;
-    bool nic; /* goes with the NICs at unplug */
+    bool nic;     /* goes with the NICs at unplug */
+    bool leaving; /* the guest has been asked to let it go */
 };
 
 #define PLACED_MOST 64
@@ -81,6 +82,11 @@ struct machine {
     struct vnc *vnc;
     bool vnc_password; /* logins need one */
     struct device *pm, *ide, *cmos;
+    struct {
+        char *id, *controller;
+        unsigned port;
+    } usb[USB_MOST]; /* devices with an id: QMP may take them out */
+    uint32_t ejected; /* slots that the guest has let go of, and that go soon */
     enum run_state state;
     bool quitting;
     /* Told on the machine loop; NULL at first. Names are QMP's events. */
@@ -131,6 +137,10 @@ void *machine_host_end(struct machine *machine, const char *kind, const char *id
 int pc_build(struct machine *machine, struct error *err);
 /* Whether some device that -device asks for lives on that seat. */
 bool pc_has(const struct machine_config *config, enum seat_name seat);
+/* While the guest runs, on the loop where all devices are (under qtest); see hotplug.h. */
+bool pc_can_add(const char *driver);
+int pc_add(struct machine *machine, const struct device_words *device, struct error *err);
+const char *pc_usb_kind(const char *driver); /* "tablet"; NULL: it is no USB device */
 /* What the configuration asks of devices can be had; opens nothing. */
 int pc_judge(const struct machine_config *config, struct error *err);
 #endif

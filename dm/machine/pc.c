@@ -102,8 +102,7 @@ static bool is_ide_drive(const struct device_words *d)
 
 static bool is_usb_device(const struct device_words *d)
 {
-    return !strcmp(d->driver, "usb-tablet") || !strcmp(d->driver, "usb-mouse") ||
-           !strcmp(d->driver, "usb-kbd");
+    return pc_usb_kind(d->driver) != NULL;
 }
 
 /* ---- IDE: who sits where ---- */
@@ -190,10 +189,10 @@ static int place(struct machine *m, enum seat_name seat, const char *cls, const 
         return error_set(err, -ENOENT, "this xen-dm was built without the device %s", cls);
     if (m->placed_count == PLACED_MOST)
         return error_set(err, -EINVAL, "more than %d devices", PLACED_MOST);
+    *p = (struct placed){ .seat = &m->seats[seat] };
     rc = device_attach(&p->device, &m->seats[seat].board, class, id, options, err);
     if (rc < 0)
         return rc;
-    p->seat = &m->seats[seat];
     m->placed_count++;
     if (out)
         *out = p->device;
@@ -373,22 +372,82 @@ static int build_ports(struct machine *m, struct error *err)
     return rc;
 }
 
-/* The HID devices of a UHCI: its two ports are behind -usbdevice and -device usb-*. */
-static void add_usb_ports(struct options *o, const struct machine_config *c)
+/* ---- USB: who sits at which port ---- */
+
+const char *pc_usb_kind(const char *driver)
 {
-    static const struct {
-        const char *driver, *name;
-    } names[] = { { "usb-tablet", "tablet" }, { "usb-mouse", "mouse" }, { "usb-kbd", "keyboard" } };
+    static const char *const names[][2] = { { "usb-tablet", "tablet" }, { "usb-mouse", "mouse" },
+                                            { "usb-kbd", "keyboard" } };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+        if (!strcmp(driver, names[i][0]))
+            return names[i][1];
+    return NULL;
+}
+
+/* A controller's bus is its id and ".0"; a device that names none, or one we do not know, is at the
+ * first controller. */
+static bool sits_at(const struct machine *m, const struct device_words *d, const char *id)
+{
+    const char *bus = device_word(d, "bus");
+    bool taken = m->config->usb, known = false;
+
+    for (unsigned i = 0; i < m->config->device_count; i++) {
+        const struct device_words *u = &m->config->devices[i];
+        const struct kind *kind = find_kind(u->driver);
+
+        if (!kind || strcmp(kind->cls, "piix3-usb-uhci"))
+            continue;
+        if (u->id && bus && !strncmp(bus, u->id, strlen(u->id)) && bus[strlen(u->id)] == '.')
+            known = true;
+    }
+    if (known)
+        return !strncmp(bus, id, strlen(id)) && bus[strlen(id)] == '.';
+    for (unsigned i = 0; i < m->placed_count; i++)
+        taken |= device_class_of(m->placed[i].device) == catalogue_find("piix3-usb-uhci");
+    return !strcmp(id, "usb") || !taken;
+}
+
+static void note_usb(struct machine *m, const char *device, const char *controller, unsigned port)
+{
+    for (unsigned i = 0; device && i < USB_MOST; i++)
+        if (!m->usb[i].id) {
+            m->usb[i].id = strdup(device);
+            m->usb[i].controller = strdup(controller);
+            m->usb[i].port = port;
+            return;
+        }
+}
+
+/* What is plugged into the controller `id`: -usbdevice first, then -device usb-*, each at its port. */
+static void add_usb_ports(struct machine *m, struct options *o, const char *id)
+{
+    const struct machine_config *c = m->config;
+    const char *at[USB_MOST] = { NULL };
+    unsigned next = 0, most = 0;
     char list[128] = "";
 
-    for (unsigned i = 0; i < c->usb_device_count; i++)
-        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", *list ? " " : "",
-                 c->usb_devices[i]);
-    for (unsigned i = 0; i < c->device_count; i++)
-        for (unsigned k = 0; k < ARRAY_SIZE(names); k++)
-            if (!strcmp(c->devices[i].driver, names[k].driver))
-                snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
-                         *list ? " " : "", names[k].name);
+    for (unsigned i = 0; !strcmp(id, "usb") && i < c->usb_device_count; i++)
+        at[next++] = c->usb_devices[i];
+    for (unsigned i = 0; i < c->device_count; i++) {
+        const struct device_words *d = &c->devices[i];
+        const char *port = device_word(d, "port");
+        unsigned n = port ? (unsigned)strtoul(port, NULL, 10) - 1 : USB_MOST;
+
+        if (!pc_usb_kind(d->driver) || !sits_at(m, d, id))
+            continue;
+        if (n >= USB_MOST || at[n])
+            for (n = 0; n < USB_MOST - 1 && at[n];)
+                n++;
+        at[n] = pc_usb_kind(d->driver);
+        note_usb(m, d->id, id, n);
+    }
+    for (unsigned i = 0; i < USB_MOST; i++)
+        if (at[i])
+            most = i + 1;
+    for (unsigned i = 0; i < most; i++)
+        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? " " : "",
+                 at[i] ? at[i] : "-");
     add(o, "ports", list);
     add(o, "input", "input");
 }
@@ -400,7 +459,7 @@ static int build_usb(struct machine *m, struct error *err)
     if (!m->config->usb)
         return 0;
     add_addr(&o, 1, 2);
-    add_usb_ports(&o, m->config);
+    add_usb_ports(m, &o, "usb");
     return place(m, SEAT_MACHINE, "piix3-usb-uhci", "usb", o.text, NULL, err);
 }
 
@@ -450,13 +509,29 @@ static int build_device(struct machine *m, const struct device_words *d, bool us
         add(&o, "screen", "screen");
         add_number(&o, "vram_gfn", vram_scratch(m));
     }
-    if (!strcmp(kind->cls, "piix3-usb-uhci"))
-        add_usb_ports(&o, m->config);
     snprintf(id, sizeof(id), "%s-%u", kind->cls, m->placed_count);
+    if (!strcmp(kind->cls, "piix3-usb-uhci"))
+        add_usb_ports(m, &o, d->id ? d->id : id);
     rc = place(m, kind->seat, kind->cls, d->id ? d->id : id, o.text, NULL, err);
     if (rc == 0)
         m->placed[m->placed_count - 1].nic = kind->nic;
     return rc;
+}
+
+bool pc_can_add(const char *driver)
+{
+    const struct kind *kind = find_kind(driver);
+
+    return kind && kind->pci && !kind->display;
+}
+
+int pc_add(struct machine *m, const struct device_words *d, struct error *err)
+{
+    bool used[SLOTS] = { [0] = true, [1] = true };
+
+    for (unsigned i = 0; i < m->placed_count; i++)
+        note_slot(device_text(m->placed[i].device, "addr"), used);
+    return build_device(m, d, used, err);
 }
 
 int pc_build(struct machine *m, struct error *err)
