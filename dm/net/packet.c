@@ -18,6 +18,7 @@
 #define TCP_LEAST 20
 #define TCP_FIN_PSH 0x09
 #define TCP_CWR 0x80
+#define PIECES_MOST 2048 /* of 64 KiB at 32 bytes: no TCP goes below 48 */
 
 uint32_t packet_sum(const void *bytes, size_t length, uint32_t sum)
 {
@@ -134,6 +135,7 @@ static bool lay_out(const uint8_t *frame, size_t length, const struct offload *o
         return false;
     l->payload = l->tcp + 4u * (frame[l->tcp + 12] >> 4);
     return l->payload <= length && l->payload <= 256 && off->gso_size &&
+           (length - l->payload) / off->gso_size < PIECES_MOST &&
            off->gso == (l->v6 ? GSO_TCPV6 : GSO_TCPV4);
 }
 

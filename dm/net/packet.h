@@ -26,7 +26,7 @@ struct packet_verdict packet_judge(const uint8_t *frame, size_t length, const st
 /*
  * Cuts a GSO frame into frames of off->gso_size payload bytes with headers and checksums made
  * right, and calls `each` with every one, in `scratch` (65535 + 256 bytes). False where the frame
- * is not what `off` says it is; then nothing was called.
+ * is not what `off` says it is, or would be cut into thousands; then nothing was called.
  */
 bool packet_segment(const uint8_t *frame, size_t length, const struct offload *off,
                     uint8_t *scratch, void (*each)(void *arg, const uint8_t *frame, size_t length),

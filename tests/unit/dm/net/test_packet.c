@@ -171,6 +171,21 @@ TEST(a_frame_that_is_not_what_it_says_is_not_cut)
     CHECK_EQ(count, 1);
 }
 
+/* The class of CVE-2019-11477: one frame of a guest costs the host a system call for each piece. */
+TEST(a_frame_is_not_cut_into_tens_of_thousands)
+{
+    static uint8_t f[66000];
+    size_t length = make_ipv4(f, 6, 65000, 1);
+    struct offload off = { .needs_csum = true, .gso = GSO_TCPV4, .gso_size = 1 };
+    unsigned count = 0;
+
+    CHECK(!packet_segment(f, length, &off, scratch, count_piece, &count));
+    CHECK_EQ(count, 0);
+    off.gso_size = 48;
+    CHECK(packet_segment(f, length, &off, scratch, count_piece, &count));
+    CHECK_EQ(count, 1355);
+}
+
 TEST(random_frames_are_cut_or_refused_and_nothing_else)
 {
     uint32_t x = 11;
