@@ -125,7 +125,11 @@ static void port_write(void *state, uint64_t offset, unsigned size, uint64_t val
 }
 
 static const struct region_ops port_ops = {
-    .name = "fw-cfg", .min_size = 1, .max_size = 2, .read = port_read, .write = port_write,
+    .name = "fw-cfg",
+    .min_size = 1,
+    .max_size = 2,
+    .read = port_read,
+    .write = port_write,
 };
 
 /* ---- By DMA: a descriptor of control, length and address, all big-endian ---- */
@@ -191,7 +195,10 @@ static void dma_port_write(void *state, uint64_t offset, unsigned size, uint64_t
 }
 
 static const struct region_ops dma_ops = {
-    .name = "fw-cfg-dma", .min_size = 1, .max_size = 4, .read = dma_port_read,
+    .name = "fw-cfg-dma",
+    .min_size = 1,
+    .max_size = 4,
+    .read = dma_port_read,
     .write = dma_port_write,
 };
 
@@ -221,8 +228,13 @@ static const struct saved_field saved[] = {
 };
 
 const struct device_class fw_cfg_class = {
-    .name = "fw_cfg", .summary = "firmware configuration, for a PC without Xen", .hidden = true,
-    .regs_size = sizeof(struct fw_cfg_regs), .options = options,
-    .saved = saved, .version = 1,
-    .attach = attach, .reset = reset,
+    .name = "fw_cfg",
+    .summary = "firmware configuration, for a PC without Xen",
+    .hidden = true,
+    .regs_size = sizeof(struct fw_cfg_regs),
+    .options = options,
+    .saved = saved,
+    .version = 1,
+    .attach = attach,
+    .reset = reset,
 };

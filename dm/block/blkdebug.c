@@ -16,7 +16,7 @@
 
 enum event { ALWAYS, READ_AIO, WRITE_AIO, FLUSH_TO_OS, FLUSH_TO_DISK, PDISCARD, PWRITE_ZEROES };
 
-static const char *const events[] = { "none", "read_aio", "write_aio", "flush_to_os",
+static const char *const events[] = { "none",          "read_aio", "write_aio",    "flush_to_os",
                                       "flush_to_disk", "pdiscard", "pwrite_zeroes" };
 /* By enum disk_op. */
 static const char *const iotypes[] = { "read", "write", "flush", "discard", "write-zeroes" };
@@ -82,8 +82,11 @@ static void go_below(struct blkdebug *b, struct disk_queue *queue, struct disk_r
         return;
     }
     f->above = req;
-    f->req = (struct disk_request){ .op = req->op, .offset = req->offset, .length = req->length,
-                                    .iov = req->iov, .iov_count = req->iov_count,
+    f->req = (struct disk_request){ .op = req->op,
+                                    .offset = req->offset,
+                                    .length = req->length,
+                                    .iov = req->iov,
+                                    .iov_count = req->iov_count,
                                     .done = forwarded };
     disk_submit(b->below, queue, &f->req);
 }
@@ -164,7 +167,9 @@ static void blkdebug_close(struct disk *disk)
 }
 
 static const struct disk_ops blkdebug_ops = {
-    .name = "blkdebug", .submit = blkdebug_submit, .close = blkdebug_close,
+    .name = "blkdebug",
+    .submit = blkdebug_submit,
+    .close = blkdebug_close,
 };
 
 /* ---- Breakpoints ---- */
@@ -253,8 +258,9 @@ static int begin(struct blkdebug *b, const char *group)
     if (b->rule_count == RULES_MOST ||
         (strcmp(group, "inject-error") && strcmp(group, "set-state")))
         return -EINVAL;
-    *r = (struct rule){ .sets_state = !strcmp(group, "set-state"), .error = EIO, .sector = -1,
-                        .iotype = -1 };
+    *r = (struct rule){
+        .sets_state = !strcmp(group, "set-state"), .error = EIO, .sector = -1, .iotype = -1
+    };
     b->rule_count++;
     return 0;
 }

@@ -5,9 +5,9 @@
 struct disk;
 
 /*
- * Fault injection: a disk in front of another, "blkdebug:RULES:IMAGE", that fails requests as a file
- * of rules says (an empty name: no rules), and holds them at breakpoints. For tests that run all
- * devices on one loop. Events are read_aio, write_aio, flush_to_os, flush_to_disk, pdiscard and
+ * Fault injection: a disk in front of another, "blkdebug:RULES:IMAGE", that fails requests as a
+ * file of rules says (an empty name: no rules), and holds them at breakpoints. For tests that run
+ * all devices on one loop. Events are read_aio, write_aio, flush_to_os, flush_to_disk, pdiscard and
  * pwrite_zeroes; rules are [inject-error] with event, state, errno, once, sector, iotype, and
  * [set-state] with event, state, new_state.
  */

@@ -22,7 +22,9 @@ static void null_close(struct disk *disk)
 }
 
 static const struct disk_ops null_ops = {
-    .name = "null-co", .submit = null_submit, .close = null_close,
+    .name = "null-co",
+    .submit = null_submit,
+    .close = null_close,
 };
 
 int null_open(struct disk **out, const struct disk_config *config, struct error *err)

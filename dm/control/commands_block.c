@@ -15,10 +15,25 @@ static void fail(struct command *cmd, const struct error *err)
     command_fail(cmd, "GenericError", "%s", err->text);
 }
 
-static json_t *describe(const struct drive *d)
+/* The id= of the -device that has the drive; without one the drive's own. */
+static const char *device_of_drive(const struct machine *m, const struct drive *d)
+{
+    const struct machine_config *c = m->config;
+
+    for (unsigned i = 0; i < c->device_count; i++) {
+        const char *drive = device_word(&c->devices[i], "drive");
+
+        if (c->devices[i].id && drive && !strcmp(drive, drive_id(d)))
+            return c->devices[i].id;
+    }
+    return drive_id(d);
+}
+
+static json_t *describe(const struct machine *m, const struct drive *d)
 {
     struct disk *disk = drive_disk(d);
-    json_t *one = json_pack("{s:s,s:s,s:b,s:b,s:s}", "device", drive_id(d), "qdev", drive_id(d),
+    json_t *one = json_pack("{s:s,s:s,s:b,s:b,s:s}", "device", drive_id(d), "qdev",
+                            device_of_drive(m, d),
                             "locked", drive_locked(d), "removable", drive_is_cdrom(d), "type",
                             "unknown");
 
@@ -44,7 +59,7 @@ void run_query_block(struct command *cmd)
     json_t *list = json_array();
 
     for (unsigned i = 0; i < cmd->machine->drive_count; i++)
-        json_array_append_new(list, describe(cmd->machine->drives[i]));
+        json_array_append_new(list, describe(cmd->machine, cmd->machine->drives[i]));
     command_return(cmd, list);
 }
 

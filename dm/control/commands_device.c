@@ -18,7 +18,8 @@ static bool take_words(struct command *cmd, struct device_words *w, char texts[]
 
     *w = (struct device_words){ .driver = command_text(cmd, "driver"),
                                 .id = command_text(cmd, "id") };
-    json_object_foreach(cmd->arguments, name, value) {
+    json_object_foreach(cmd->arguments, name, value)
+    {
         const char *text = json_string_value(value);
 
         if (!strcmp(name, "driver") || !strcmp(name, "id"))
@@ -59,9 +60,10 @@ void run_device_add(struct command *cmd)
     else if (cmd->machine->bare)
         add_device(cmd);
     else
-        command_fail(cmd, "GenericError",
-                     "'%s' cannot be added while the guest runs; put it in the guest's configuration",
-                     driver);
+        command_fail(
+            cmd, "GenericError",
+            "'%s' cannot be added while the guest runs; put it in the guest's configuration",
+            driver);
 }
 
 static void remove_device(struct command *cmd, const char *id)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * QMP on what there is: machine types, device types and their properties, and the tree of devices as
- * far as clients look into it: a machine with its devices, by id or by number, and each one's type.
+ * QMP on what there is: machine types, device types and their properties, and the tree of devices
+ * as far as clients look into it: a machine with its devices, by id or by number, and each one's
+ * type.
  */
 #include <stdio.h>
 #include <string.h>
@@ -53,8 +54,8 @@ static void add_types(json_t *list)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
         if (had(i))
-            json_array_append_new(list, json_pack("{s:s,s:s}", "name", types[i].name, "parent",
-                                                  types[i].parent));
+            json_array_append_new(
+                list, json_pack("{s:s,s:s}", "name", types[i].name, "parent", types[i].parent));
 }
 
 void run_qom_list_types(struct command *cmd)
@@ -67,8 +68,8 @@ void run_qom_list_types(struct command *cmd)
     if (!implements || !strcmp(implements, "machine")) {
         json_array_append_new(list, json_pack("{s:s,s:s}", "name", PC_TYPE "-machine", "parent",
                                               "generic-pc-machine"));
-        json_array_append_new(list, json_pack("{s:s,s:s}", "name", "none-machine", "parent",
-                                              "machine"));
+        json_array_append_new(list,
+                              json_pack("{s:s,s:s}", "name", "none-machine", "parent", "machine"));
     }
     command_return(cmd, list);
 }
@@ -98,9 +99,9 @@ void run_device_list_properties(struct command *cmd)
 
 static json_t *machine_type(const char *name, const char *alias, unsigned cpus, bool acpi)
 {
-    json_t *one = json_pack("{s:s,s:i,s:b,s:b,s:b,s:b}", "name", name, "cpu-max", cpus,
-                            "hotpluggable-cpus", acpi, "numa-mem-supported", 0, "deprecated", 0,
-                            "acpi", acpi);
+    json_t *one =
+        json_pack("{s:s,s:i,s:b,s:b,s:b,s:b}", "name", name, "cpu-max", cpus, "hotpluggable-cpus",
+                  acpi, "numa-mem-supported", 0, "deprecated", 0, "acpi", acpi);
 
     if (alias) {
         json_object_set_new(one, "alias", json_string(alias));
@@ -238,8 +239,8 @@ void run_query_uuid(struct command *cmd)
 {
     const char *uuid = cmd->machine->config->uuid;
 
-    command_return(cmd, json_pack("{s:s}", "UUID",
-                                  uuid ? uuid : "00000000-0000-0000-0000-000000000000"));
+    command_return(
+        cmd, json_pack("{s:s}", "UUID", uuid ? uuid : "00000000-0000-0000-0000-000000000000"));
 }
 
 void run_query_nothing(struct command *cmd)

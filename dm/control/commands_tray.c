@@ -130,7 +130,7 @@ void run_blockdev_add(struct command *cmd)
         command_fail(cmd, "GenericError", "Parameter 'filename' is missing");
         return;
     }
-    config.format = !strncmp(file, "null-co://", 10) ? "null-co"
+    config.format = !strncmp(file, "null-co://", 10)                            ? "null-co"
                     : !strcmp(driver, "file") || !strcmp(driver, "host_device") ? "raw"
                                                                                 : driver;
     rc = disk_open(&disk, &config, &err);

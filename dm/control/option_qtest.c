@@ -10,7 +10,8 @@
 #include "dm/base/error.h"
 #include "dm/control/option_words.h"
 
-#define LOW_MOST 0xe0000000ull  /* RAM below 4 GiB of an i440FX PC: all of it, or, if it has more, */
+#define LOW_MOST 0xe0000000ull  /* RAM below 4 GiB of an i440FX PC: all of it, or, if it has more, \
+                                 */
 #define LOW_SPLIT 0xc0000000ull /* this much */
 #define CD_INDEX 2
 
@@ -35,7 +36,8 @@ static int take_qtest(struct machine_config *c, const char *option, const char *
     char *path;
 
     if (strncmp(text, "unix:", 5))
-        return error_set(err, -EINVAL, "%s %s: use unix:PATH, where the test listens", option, text);
+        return error_set(err, -EINVAL, "%s %s: use unix:PATH, where the test listens", option,
+                         text);
     path = options_keep(c, text + 5);
     if (path)
         path[n - 5] = 0;
@@ -52,8 +54,9 @@ static int take_accel(struct machine_config *c, const char *option, const char *
 static int take_machine(struct machine_config *c, const char *option, const char *text,
                         struct error *err)
 {
-    static const char *const names[] = { "accel",  "type", "usb",          "graphics", "hpet",
-                                         "vmport", "smm",  "dump-guest-core", "acpi",  NULL };
+    static const char *const names[] = { "accel", "type",   "usb", "graphics",
+                                         "hpet",  "vmport", "smm", "dump-guest-core",
+                                         "acpi",  NULL };
     struct words w;
     const char *type;
     int rc = words_split(c, &w, option, text, true, err);
@@ -79,8 +82,8 @@ static int take_machine(struct machine_config *c, const char *option, const char
 static int take_boot(struct machine_config *c, const char *option, const char *text,
                      struct error *err)
 {
-    static const char *const names[] = { "order",       "once", "menu", "strict", "splash",
-                                         "splash-time", "reboot-timeout", NULL };
+    static const char *const names[] = { "order",  "once",        "menu",           "strict",
+                                         "splash", "splash-time", "reboot-timeout", NULL };
     static const char *const kinds[] = { "order", "once" };
     struct words w;
     const char *value;
@@ -214,12 +217,12 @@ static int take_disk(struct machine_config *c, const char *option, const char *t
 static int take_blockdev(struct machine_config *c, const char *option, const char *text,
                          struct error *err)
 {
-    static const char *const names[] = { "driver",       "node-name",     "filename",
-                                         "file",         "file.driver",   "file.filename",
-                                         "read-only",    "auto-read-only", "cache.direct",
-                                         "cache.no-flush", "discard",     "locking",
-                                         "aio",          "size",          "file.locking",
-                                         NULL };
+    static const char *const names[] = {
+        "driver",       "node-name",      "filename",     "file",
+        "file.driver",  "file.filename",  "read-only",    "auto-read-only",
+        "cache.direct", "cache.no-flush", "discard",      "locking",
+        "aio",          "size",           "file.locking", NULL
+    };
     char words[4300];
     const char *driver, *node, *file, *below;
     struct words w;

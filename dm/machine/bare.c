@@ -195,9 +195,15 @@ static void board_unplug(void *arg, unsigned mask, void (*done)(void *), void *d
 }
 
 static const struct board_ops board_ops = {
-    .isa_irq = board_isa_irq, .pci_intx = board_pci_intx, .pci_link = board_pci_link,
-    .msi = board_msi, .reset = board_reset, .power_off = board_power_off,
-    .suspend = board_suspend, .lock_rom = board_lock_rom, .host_end = board_host_end,
+    .isa_irq = board_isa_irq,
+    .pci_intx = board_pci_intx,
+    .pci_link = board_pci_link,
+    .msi = board_msi,
+    .reset = board_reset,
+    .power_off = board_power_off,
+    .suspend = board_suspend,
+    .lock_rom = board_lock_rom,
+    .host_end = board_host_end,
     .unplug = board_unplug,
 };
 
@@ -287,9 +293,14 @@ static void seat_all(struct bare *b)
 {
     struct machine *m = b->machine;
     static const char *const names[] = { "machine", "disk", "net", "display" };
-    struct board board = { .loop = m->loop, .ports = b->ports, .mmio = b->mmio, .pci = b->pci,
-                           .memory = m->seats[SEAT_MACHINE].memory, .backing = b->backing,
-                           .arena = m->arena, .ops = &board_ops };
+    struct board board = { .loop = m->loop,
+                           .ports = b->ports,
+                           .mmio = b->mmio,
+                           .pci = b->pci,
+                           .memory = m->seats[SEAT_MACHINE].memory,
+                           .backing = b->backing,
+                           .arena = m->arena,
+                           .ops = &board_ops };
 
     for (unsigned i = 0; i < SEATS; i++) {
         struct seat *s = &m->seats[i];

@@ -10,7 +10,8 @@ struct machine;
 
 /*
  * What a machine without Xen stands on, for -accel qtest: RAM of our own, one board on the machine
- * loop for all devices, and an interrupt router that somebody may listen to. The machine loop's only.
+ * loop for all devices, and an interrupt router that somebody may listen to. The machine loop's
+ * only.
  */
 struct bare;
 

@@ -7,8 +7,9 @@ struct machine;
 
 /*
  * The qtest protocol: a test on a socket is the guest, and time passes when it says so. It may do
- * anything, so this is for tests only and never in the same process as Xen. The machine loop's only.
- * Source: the requests and answers as QEMU's "QTest Device Emulation Testing Framework" lists them.
+ * anything, so this is for tests only and never in the same process as Xen. The machine loop's
+ * only. Source: the requests and answers as QEMU's "QTest Device Emulation Testing Framework" lists
+ * them.
  */
 struct qtest;
 

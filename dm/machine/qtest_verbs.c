@@ -11,7 +11,7 @@
 
 #define WORDS_MOST 6
 #define BULK_MOST (64 * MIB) /* bytes of one read or write */
-#define TIMERS_A_TURN 1000 /* then the loop looks after QMP and signals */
+#define TIMERS_A_TURN 1000   /* then the loop looks after QMP and signals */
 
 struct words {
     char *at[WORDS_MOST];
@@ -49,9 +49,14 @@ static void start_access(struct qtest *q, enum io_type type, bool read, unsigned
     uint64_t data = type == IO_PORT ? ones(size) : 0;
 
     q->work = (struct io_work){
-        .req = { .type = type, .read = read, .size = size, .count = 1, .addr = addr,
+        .req = { .type = type,
+                 .read = read,
+                 .size = size,
+                 .count = 1,
+                 .addr = addr,
                  .data = value & ones(size) },
-        .done = access_done, .can_wait = true,
+        .done = access_done,
+        .can_wait = true,
     };
     q->digits = type == IO_PORT ? 4 : 16;
     if (!bare_of(q) || bare_start(bare_of(q), &q->work, &data))
@@ -112,8 +117,8 @@ static bool bulk_fits(struct qtest *q, const struct words *w)
 {
     if (w->n[2] && w->n[2] <= BULK_MOST && w->n[1] + (w->n[2] - 1) >= w->n[1])
         return true;
-    qtest_say(q, "FAIL a length of %llu: from 1 to %llu bytes at once",
-              (unsigned long long)w->n[2], BULK_MOST);
+    qtest_say(q, "FAIL a length of %llu: from 1 to %llu bytes at once", (unsigned long long)w->n[2],
+              BULK_MOST);
     return false;
 }
 

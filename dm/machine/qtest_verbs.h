@@ -18,8 +18,8 @@ struct qtest {
     bool busy;      /* a request's answer is still to come */
     bool intercepting;
     struct io_work work;
-    unsigned digits;  /* of the answer to a read */
-    uint64_t until;   /* clock_step's */
+    unsigned digits; /* of the answer to a read */
+    uint64_t until;  /* clock_step's */
 };
 
 /* Performs one line: says its answer, or sets `busy` and calls qtest_go_on() once it has. */
