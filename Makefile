@@ -38,7 +38,7 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 TESTS := $(TEST_SRC:%.c=$(B)/%)
 HEADERS := $(shell find dm ioreq devices pv-backends tests -name '*.h' | LC_ALL=C sort)
 
-.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole \
+.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole bench \
         check-oracle check-qtest fuzz fuzz-build fuzz-check install format clean packages tests
 .SECONDARY:
 
@@ -147,6 +147,18 @@ check-whole: all $(SIMXEN) $(WHOLE)
 
 check-oracle: all $(SIMXEN) $(ORACLE)
 	@DM=$(B)/xen-dm tests/run-unit $(ORACLE)
+# Figures against Debian's QEMU, from one run on the pretend Xen.
+BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
+
+$(B)/bench: $(BENCH) $(BED_OBJ) $(B)/tests/kit/check.o
+	$(call say,LINK)
+	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
+
+-include $(BENCH:.o=.d)
+
+bench: packages all $(SIMXEN) $(B)/bench
+	@DM=$(B)/xen-dm $(B)/bench -o $(B)/bench.tsv $(BENCH_ARGS) $(CASES)
+	@tests/bench/report $(B)/bench.tsv tests/bench
 
 # Device tests by the qtest protocol, as others write them.
 check-qtest: all

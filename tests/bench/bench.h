@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_BENCH_BENCH_H
+#define TESTS_BENCH_BENCH_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "tests/whole/run.h"
+
+/*
+ * A figure: the same load on Debian's QEMU and on xen-dm, in turns, so that what else the machine
+ * does meanwhile hits both. A case measures once; bench.c repeats, and keeps medians.
+ */
+struct bench_case {
+    const char *name; /* for choosing it, and in the table's file */
+    const char *what; /* for people */
+    const char *unit;
+    bool less;     /* less is better */
+    double goal;   /* how many times better than stock it is to be; 0: just a figure */
+    unsigned rounds;
+    double (*measure)(bool stock, unsigned variant);
+    unsigned variant;
+};
+
+/* Lists end with a NULL name. */
+extern const struct bench_case start_cases[], ioreq_cases[], ide_cases[], nic_cases[],
+    display_cases[], idle_cases[];
+
+#define BENCH_MEMORY 0x2000000u /* guest memory that cases may use, 16 MiB */
+
+/* The guest's thread and the device model on a CPU each, or both on one. */
+void bench_pin_guest(int cpu);
+void bench_pin(const struct dm *dm, int cpu);
+
+double bench_median(double *values, unsigned count); /* sorts them */
+uint64_t bench_cpu_ns(const struct dm *dm);          /* what the process has used */
+uint64_t bench_switches(const struct dm *dm);        /* how often its threads went to sleep */
+
+/* A file of random bytes on tmpfs, made once. */
+const char *bench_disk(void);
+#define BENCH_DISK_BYTES (256ull << 20)
+#endif
