@@ -198,7 +198,7 @@ static void open_drives(void)
 
 static void open_line(void)
 {
-    struct chardev_config config = { .id = "c", .kind = "socket" };
+    struct chardev_config config = { .id = "c", .kind = "socket", .telnet = true };
     int sv[2];
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv) < 0)
@@ -359,6 +359,27 @@ void bench_settle(void)
     bench_broken("the loop does not come to rest");
 }
 
+static void set_flag(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+void bench_drain(struct device *dev)
+{
+    bool done = false;
+
+    if (!device_class_of(dev)->drain)
+        return;
+    device_class_of(dev)->drain(dev, set_flag, &done);
+    if (done)
+        bench_broken("%s drains inside the call", device_class_of(dev)->name);
+    fake_disk_hold(false);
+    for (int i = 0; !done && i < 1000; i++)
+        loop_step(bench.pc.loop);
+    if (!done)
+        bench_broken("%s never drains", device_class_of(dev)->name);
+}
+
 static void restore_media(void)
 {
     for (unsigned i = 0; i < 4; i++) {
@@ -418,10 +439,27 @@ static void reset_all(void)
     bench_settle();
 }
 
+/* What registers say must be what a saved state may say. */
+static void check_regs(void)
+{
+    for (unsigned i = 0; i < bench.pc.device_count; i++) {
+        const struct device_class *cls = device_class_of(bench.pc.devices[i]);
+        struct error err = { "" };
+
+        bench_drain(bench.pc.devices[i]);
+        if (device_check_regs(bench.pc.devices[i], &err) < 0)
+            bench_broken("%s cannot be loaded as it is: %s", cls->name, err.text);
+        if (cls->resume)
+            cls->resume(bench.pc.devices[i]);
+    }
+}
+
 static void put_back(void)
 {
     fake_disk_hold(false);
     bench.net[0].room = bench.net[1].room = UINT32_MAX;
+    bench_settle();
+    check_regs();
     bench_settle();
     reset_all();
     restore_media();

@@ -74,6 +74,7 @@ void bench_rebuild(void);
 void bench_enable(void); /* BARs placed, decoding and bus mastering on */
 void bench_look_around(void);
 void bench_settle(void);
+void bench_drain(struct device *dev); /* before its registers are saved */
 
 uint64_t bench_io(const struct io_request *req);
 uint64_t bench_in(uint64_t port, unsigned size);

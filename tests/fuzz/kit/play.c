@@ -306,27 +306,6 @@ static void medium(struct input *in, uint8_t op)
 
 /* ---- Reset, save and load ---- */
 
-static void set_flag(void *arg)
-{
-    *(bool *)arg = true;
-}
-
-static void drain(struct device *dev)
-{
-    bool done = false;
-
-    if (!device_class_of(dev)->drain)
-        return;
-    device_class_of(dev)->drain(dev, set_flag, &done);
-    if (done)
-        bench_broken("%s drains inside the call", device_class_of(dev)->name);
-    fake_disk_hold(false);
-    for (int i = 0; !done && i < 1000; i++)
-        loop_step(bench.pc.loop);
-    if (!done)
-        bench_broken("%s never drains", device_class_of(dev)->name);
-}
-
 static void resume(struct device *dev)
 {
     if (device_class_of(dev)->resume)
@@ -367,7 +346,7 @@ static void save_and_load(struct input *in)
     uint8_t *regs = device_regs(dev), *copy = malloc(n + 1);
     struct error err = { "" };
 
-    drain(dev);
+    bench_drain(dev);
     memcpy(copy, regs, n);
     device_reset(dev);
     bench_settle();
@@ -391,7 +370,7 @@ static void load_spoilt(struct input *in, uint8_t op)
     uint8_t *regs = device_regs(dev);
     struct error err = { "" };
 
-    drain(dev);
+    bench_drain(dev);
     for (unsigned i = 0; n && i < 1u + (op >> 4); i++) {
         uint16_t at = take16(in);
 
