@@ -22,7 +22,7 @@
 #include "dm/base/tape.h"
 
 #define MAGIC "xen-dm reel\n"
-#define VERSION 1u
+#define VERSION 2u
 #define HEAD_BYTES (64 * KIB)
 #define CHUNK_BYTES (1 * MIB)
 #define CHUNKS_EACH 2u /* that a tape has from the start */

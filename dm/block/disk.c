@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Disks in general: which format, who may ask for what, and the counting. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,23 @@ bool disk_can_discard(const struct disk *disk)
 const char *disk_path(const struct disk *disk)
 {
     return disk->path;
+}
+
+void disk_first_sector(const struct disk *disk, uint8_t sector[512])
+{
+    int fd;
+
+    memset(sector, 0, UNIT);
+    if (disk->first) {
+        memcpy(sector, disk->first, UNIT);
+        return;
+    }
+    fd = open(disk->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return;
+    if (pread(fd, sector, UNIT, 0) < 0)
+        memset(sector, 0, UNIT);
+    close(fd);
 }
 
 const char *disk_format(const struct disk *disk)

@@ -42,6 +42,8 @@ bool disk_can_discard(const struct disk *disk);
 /* Goes up when a write, zero or discard begins and when it ends. Any thread. For caches above. */
 uint64_t disk_changes(const struct disk *disk);
 const char *disk_path(const struct disk *disk);   /* as configured */
+/* The first 512 bytes, read at once, before the loops run. What cannot be read is zeroes. */
+void disk_first_sector(const struct disk *disk, uint8_t sector[512]);
 const char *disk_format(const struct disk *disk); /* "raw", ... */
 
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_ZERO };

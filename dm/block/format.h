@@ -19,6 +19,7 @@ struct disk_ops {
 struct disk {
     const struct disk_ops *ops;
     char *path;
+    uint8_t *first; /* the first sector, of a disk without an image (played.c); else NULL */
     uint64_t bytes;
     unsigned sector_size;
     bool readonly;

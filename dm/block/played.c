@@ -9,15 +9,22 @@
 #include "dm/base/tape.h"
 #include "dm/block/format.h"
 
+#define FIRST_BYTES 512u
+
 static struct disk_request *waiting;
 
 void disk_record(const struct disk *disk, struct tape *tape)
 {
+    uint8_t first[FIRST_BYTES];
+
     tape_number(tape, disk ? disk->bytes + 1 : 0);
     if (!disk)
         return;
     tape_number(tape, disk->sector_size);
     tape_number(tape, disk->readonly | (uint64_t)disk_can_discard(disk) << 1);
+    if (!disk->readonly) /* a hard disk, whose geometry was guessed from it */
+        disk_first_sector(disk, first);
+    tape_bytes(tape, first, disk->readonly ? 0 : sizeof(first));
 }
 
 static void never(struct disk *disk, struct disk_queue *queue, struct disk_request *req)
@@ -27,6 +34,7 @@ static void never(struct disk *disk, struct disk_queue *queue, struct disk_reque
 
 static void played_close(struct disk *disk)
 {
+    free(disk->first);
     free(disk);
 }
 
@@ -56,6 +64,12 @@ int disk_open_played(struct disk **out, struct tape *tape, struct error *err)
     flags = tape_take_number(tape);
     disk->readonly = flags & 1;
     atomic_store(&disk->can_discard, flags >> 1 & 1);
+    disk->first = calloc(1, FIRST_BYTES);
+    if (!disk->first) {
+        disk_close(disk);
+        return error_set(err, -ENOMEM, "recorded disk: out of memory");
+    }
+    tape_take_bytes(tape, disk->first, FIRST_BYTES);
     *out = disk;
     return 0;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Disk geometry, guessed as PC emulators always have, so that images move between them. */
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 #include "dm/base/bytes.h"
 #include "dm/block/disk.h"
 #include "dm/machine/geometry.h"
@@ -68,13 +66,8 @@ struct geometry geometry_guess(const uint8_t mbr[512], uint64_t total)
 
 struct geometry geometry_of(const struct disk *disk)
 {
-    uint8_t mbr[512] = { 0 };
-    int fd = open(disk_path(disk), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    uint8_t mbr[512];
 
-    if (fd >= 0) {
-        if (pread(fd, mbr, sizeof(mbr), 0) != sizeof(mbr))
-            memset(mbr, 0, sizeof(mbr));
-        close(fd);
-    }
+    disk_first_sector(disk, mbr);
     return geometry_guess(mbr, disk_bytes(disk) / sizeof(mbr));
 }

@@ -131,6 +131,17 @@ static void unplug_host(struct machine_config *c)
     c->record = NULL;
 }
 
+/* Whatever a drive tells was answered when it was recorded. */
+static void hear_failed(void *arg, struct drive *drive, const struct drive_error *what)
+{
+}
+
+static void hear_moved(void *arg, struct drive *drive, bool open)
+{
+}
+
+static const struct drive_listener deaf = { hear_failed, hear_moved };
+
 static int open_drive(struct machine *m, struct tape *tape, struct error *err)
 {
     struct drive_config config = { 0 };
@@ -146,6 +157,8 @@ static int open_drive(struct machine *m, struct tape *tape, struct error *err)
             config.serial = m->config->drives[i].serial;
             config.cdrom = m->config->drives[i].cdrom;
             config.readonly = m->config->drives[i].readonly;
+            config.read_errors = m->config->drives[i].read_errors;
+            config.write_errors = m->config->drives[i].write_errors;
         }
     config.id = id;
     config.cdrom |= machine_drive_is_cd(m->config, id);
@@ -157,7 +170,8 @@ static int open_drive(struct machine *m, struct tape *tape, struct error *err)
         disk_close(config.disk);
         return rc;
     }
-    drive_set_home(m->drives[m->drive_count++], m->loop);
+    drive_set_home(m->drives[m->drive_count], m->loop);
+    drive_listen(m->drives[m->drive_count++], &deaf, NULL);
     return 0;
 }
 

@@ -159,6 +159,16 @@ static void *walk(void *arg)
     return NULL;
 }
 
+/* A partition that ends on head 3, sector 17: the disk's geometry is not the usual one, so who replays
+ * without the image must know it. */
+static void partition(int fd)
+{
+    uint8_t mbr[512] = { [0x1be + 5] = 3, [0x1be + 6] = 17, [0x1be + 12] = 100, [510] = 0x55,
+                         [511] = 0xaa };
+
+    CHECK_EQ(write(fd, mbr, sizeof(mbr)), sizeof(mbr));
+}
+
 static void walk_on(struct dm_config *config)
 {
     char disk[] = "/dev/shm/simxen-disk-XXXXXX";
@@ -169,6 +179,7 @@ static void walk_on(struct dm_config *config)
 
     CHECK(fd >= 0);
     CHECK_EQ(ftruncate(fd, 1 << 20), 0);
+    partition(fd);
     close(fd);
     config->disk = disk;
     dm_open(&dm, config);
