@@ -112,7 +112,9 @@ void guest_vga_font(unsigned vcpu, const uint8_t font[256][16])
     guest_vga_set(vcpu, GUEST_VGA_GRAPHICS, 6, 4);
     for (unsigned c = 0; c < 256; c++)
         for (unsigned y = 0; y < 16; y++)
-            guest_store(vcpu, 0xa0000 + c * 32 + y, 1, font[c][y]);
+            if (!guest_post(0xa0000 + c * 32 + y, 1, font[c][y]))
+                guest_store(vcpu, 0xa0000 + c * 32 + y, 1, font[c][y]);
+    guest_load(vcpu, 0xa0000, 1); /* what is posted comes before the registers change again */
     guest_vga_set(vcpu, GUEST_VGA_SEQUENCER, 2, text.sequencer[2]);
     guest_vga_set(vcpu, GUEST_VGA_SEQUENCER, 4, text.sequencer[4]);
     guest_vga_set(vcpu, GUEST_VGA_GRAPHICS, 5, text.graphics[5]);
