@@ -56,12 +56,12 @@ static size_t make(uint8_t *frame, unsigned i, bool to_guest)
 
 static void expect_on_wire(struct wire *w, unsigned i)
 {
-    static uint8_t want[2048], got[WIRE_MOST];
-    struct virtio_net_hdr header;
+    static struct wire_frame got;
+    static uint8_t want[2048];
     size_t length = make(want, i, false);
 
-    CHECK_EQ(wire_receive(w, got, &header, END_MS), length);
-    CHECK_MEM(got, want, length);
+    CHECK_EQ(wire_receive(w, &got, END_MS), length);
+    CHECK_MEM(got.bytes, want, length);
 }
 
 static void e1000_both_ways(bool stock)

@@ -220,9 +220,7 @@ static const char *const with_e1000[] = {
     "tablet",  NULL
 };
 static const char *const with_rtl8139[] = {
-    "-device", "rtl8139,id=nic0,netdev=net0,mac=00:16:3e:00:00:01",
-    "-netdev", "user,id=net0",
-    NULL,
+    "-device", "rtl8139,id=nic0,netdev=net0,mac=00:16:3e:00:00:01", "-netdev", "user,id=net0", NULL,
 };
 
 TEST(a_walk_on_standard_vga_and_e1000_leaves_it_standing)

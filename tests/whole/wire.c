@@ -65,6 +65,7 @@ bool wire_open(struct wire *w)
     at.sll_ifindex = (int)if_nametoindex(WIRE_TAP);
     if (w->fd >= 0 && at.sll_ifindex && switch_on(w->fd) &&
         setsockopt(w->fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) == 0 &&
+        setsockopt(w->fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) == 0 &&
         bind(w->fd, (struct sockaddr *)&at, sizeof(at)) == 0)
         return true;
     wire_close(w);
@@ -86,16 +87,36 @@ bool wire_send(struct wire *w, const void *frame, size_t length)
     return writev(w->fd, iov, 2) == (ssize_t)(sizeof(header) + length);
 }
 
-size_t wire_receive(struct wire *w, uint8_t *frame, struct virtio_net_hdr *header, unsigned ms)
+static int tag_of(struct msghdr *m)
+{
+    struct tpacket_auxdata aux;
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+        if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA) {
+            memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+            return aux.tp_status & TP_STATUS_VLAN_VALID ? aux.tp_vlan_tci : -1;
+        }
+    return -1;
+}
+
+size_t wire_receive(struct wire *w, struct wire_frame *frame, unsigned ms)
 {
     struct pollfd p = { .fd = w->fd, .events = POLLIN };
-    struct iovec iov[] = { { header, sizeof(*header) }, { frame, WIRE_MOST } };
-    ssize_t n;
+    struct iovec iov[] = { { &frame->offload, sizeof(frame->offload) },
+                           { frame->bytes, WIRE_MOST } };
+    char control[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
 
     while (poll(&p, 1, (int)ms) == 1) {
-        n = readv(w->fd, iov, 2);
-        if (n > (ssize_t)sizeof(*header) + 14 && !memcmp(frame + 6, guest_mac, 6))
-            return (size_t)n - sizeof(*header);
+        struct msghdr m = { .msg_iov = iov,
+                            .msg_iovlen = 2,
+                            .msg_control = control,
+                            .msg_controllen = sizeof(control) };
+        ssize_t n = recvmsg(w->fd, &m, 0);
+
+        if (n > (ssize_t)sizeof(frame->offload) + 14 && !memcmp(frame->bytes + 6, guest_mac, 6)) {
+            frame->tag = tag_of(&m);
+            return frame->length = (size_t)n - sizeof(frame->offload);
+        }
     }
     return 0;
 }

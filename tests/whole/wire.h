@@ -24,10 +24,15 @@ bool wire_open(struct wire *w); /* when it runs: the tap is there */
 void wire_close(struct wire *w);
 
 bool wire_send(struct wire *w, const void *frame, size_t length);
-/*
- * The next frame the guest has sent, with what the device model said of it; 0 where none comes
- * within ms. Frames of the host's own are passed over.
- */
-size_t wire_receive(struct wire *w, uint8_t *frame, struct virtio_net_hdr *header, unsigned ms);
+/* A frame the guest has sent, with what the device model said of it to the kernel. */
+struct wire_frame {
+    size_t length;
+    struct virtio_net_hdr offload;
+    int tag; /* 802.1Q: the kernel takes it out of the frame; -1 is none */
+    uint8_t bytes[WIRE_MOST];
+};
+
+/* The next one; 0 where none comes within ms. Frames of the host's own are passed over. */
+size_t wire_receive(struct wire *w, struct wire_frame *frame, unsigned ms);
 
 #endif
