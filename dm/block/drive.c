@@ -91,6 +91,11 @@ const char *drive_id(const struct drive *d)
     return d->id;
 }
 
+bool drive_attached(const struct drive *d)
+{
+    return d->ops || d->change;
+}
+
 bool drive_is_cdrom(const struct drive *d)
 {
     return d->cdrom;

@@ -35,6 +35,7 @@ int drive_open(struct drive **out, const struct drive_config *config, struct err
 void drive_close(struct drive *drive); /* no device attached */
 
 const char *drive_id(const struct drive *drive);
+bool drive_attached(const struct drive *drive); /* a device has it, or its medium is changing */
 bool drive_is_cdrom(const struct drive *drive);
 bool drive_readonly(const struct drive *drive);
 const char *drive_serial(const struct drive *drive); /* may be NULL */

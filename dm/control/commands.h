@@ -69,6 +69,9 @@ bool press_keys(struct machine *machine, const char *names, const char *between)
 /* hmp.c */
 void run_human(struct command *cmd);
 
+/* hmp_devices.c: false where the words are none of its. */
+bool run_human_device(struct command *cmd, char *const words[], unsigned count);
+
 /* What query-pci answers, collected loop by loop; `done` on the machine loop owns the list. */
 void pci_collect(struct machine *machine, void (*done)(void *arg, json_t *list), void *arg);
 #endif

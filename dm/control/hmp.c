@@ -357,6 +357,8 @@ static void run_words(struct command *cmd, char *words[4], unsigned count)
         as_qmp(cmd, run_stop, NULL);
     else if (!strcmp(name, "cont") || !strcmp(name, "c"))
         as_qmp(cmd, run_cont, NULL);
+    else if (run_human_device(cmd, words, count))
+        ; /* it has answered */
     else if (!strcmp(name, "help") || !strcmp(name, "?"))
         say(cmd, "info, sendkey, screendump, eject, change, set_link, system_reset, "
                  "system_powerdown, system_wakeup, stop, cont\r\n");

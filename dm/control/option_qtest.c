@@ -362,7 +362,7 @@ static int fill_cds(struct machine_config *c, struct error *err)
 }
 
 /* Images that are no files: QEMU's protocols, of which tests use two. */
-static void name_formats(struct machine_config *c)
+void option_qtest_name_formats(struct machine_config *c)
 {
     for (unsigned i = 0; i < c->drive_count; i++) {
         struct drive_words *d = &c->drives[i];
@@ -386,7 +386,7 @@ int option_qtest_whole(struct machine_config *c, struct error *err)
     c->low_limit = c->ram_mib * MIB >= LOW_MOST ? LOW_SPLIT : LOW_MOST;
     if (c->vga && strcmp(c->vga, "none") && has_driver(c, displays))
         return error_set(err, -EINVAL, "-vga %s: there is a display device already", c->vga);
-    name_formats(c);
+    option_qtest_name_formats(c);
     rc = fill_cds(c, err);
     if (rc == 0)
         rc = add_vga(c, err);

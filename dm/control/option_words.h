@@ -50,6 +50,7 @@ struct option {
 bool option_qtest_asked(int argc, char *const argv[]);
 const struct option *option_qtest_find(const char *word);
 int option_qtest_whole(struct machine_config *c, struct error *err);
+void option_qtest_name_formats(struct machine_config *c); /* of images that are no files */
 
 option_fn option_chardev;
 option_fn option_mon;

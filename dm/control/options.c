@@ -486,6 +486,22 @@ int options_parse(struct machine_config *c, int argc, char *const argv[], struct
     return rc < 0 ? rc : judge_whole(c, err);
 }
 
+int options_parse_one(struct machine_config *c, bool qtest, const char *option, const char *text,
+                      struct error *err)
+{
+    const struct option *o;
+    int rc;
+
+    c->qtest = qtest;
+    o = find(c, option);
+    if (!o || !o->take)
+        return error_set(err, -EINVAL, "%s: there is no such option", option);
+    rc = o->take(c, o->name, text, err);
+    if (rc == 0 && qtest)
+        option_qtest_name_formats(c);
+    return rc;
+}
+
 const char *options_help(void)
 {
     static char text[4096];

@@ -115,6 +115,9 @@ struct machine_config {
 /* -EINVAL and the sentence where a word is wrong. Free with options_free() either way. */
 int options_parse(struct machine_config *config, int argc, char *const argv[], struct error *err);
 void options_free(struct machine_config *config);
+/* One option and its text by itself, into a configuration that is all zeroes. */
+int options_parse_one(struct machine_config *config, bool qtest, const char *option,
+                      const char *text, struct error *err);
 /* A pair's value, or NULL. */
 const char *device_word(const struct device_words *device, const char *name);
 /* What -help prints. */

@@ -142,7 +142,7 @@ static const struct board_ops board_ops = {
 
 /* ---- Host ends ---- */
 
-static int open_drive(struct machine *m, const struct drive_words *w, struct error *err)
+int machine_add_drive(struct machine *m, const struct drive_words *w, struct error *err)
 {
     struct disk *disk = NULL;
     struct disk_config dc = { .path = w->file, .format = w->format, .readonly = w->readonly,
@@ -151,7 +151,11 @@ static int open_drive(struct machine *m, const struct drive_words *w, struct err
     struct drive_config config = { .id = w->id, .cdrom = w->cdrom, .readonly = w->readonly,
                                    .serial = w->serial, .read_errors = w->read_errors,
                                    .write_errors = w->write_errors };
-    int rc = w->file && *w->file ? disk_open(&disk, &dc, err) : 0;
+    int rc;
+
+    if (m->drive_count == DRIVES_MOST)
+        return error_set(err, -ENOSPC, "more than %d drives", DRIVES_MOST);
+    rc = w->file && *w->file ? disk_open(&disk, &dc, err) : 0;
 
     if (rc < 0)
         return rc;
@@ -187,7 +191,7 @@ static int open_drives(struct machine *m, struct error *err)
 
         w.cdrom |= machine_drive_is_cd(m->config, w.id);
         w.readonly |= w.cdrom;
-        rc = open_drive(m, &w, err);
+        rc = machine_add_drive(m, &w, err);
     }
     return rc;
 }
@@ -465,6 +469,18 @@ void machine_close(struct machine *m)
     store_close(m->store);
     domain_close(m->domain);
     free(m);
+}
+
+void machine_remove_drive(struct machine *m, struct drive *drive)
+{
+    for (unsigned i = 0; i < m->drive_count; i++)
+        if (m->drives[i] == drive) {
+            m->drive_count--;
+            memmove(&m->drives[i], &m->drives[i + 1],
+                    (m->drive_count - i) * sizeof(m->drives[0]));
+            drive_close(drive);
+            return;
+        }
 }
 
 struct drive *machine_drive(struct machine *m, const char *id)

@@ -128,6 +128,9 @@ int machine_open_display(struct machine *machine, struct error *err);
 
 /* A drive's errors and its tray become events. */
 void machine_listen(struct machine *machine, struct drive *drive);
+/* Drives without a place come and go. */
+int machine_add_drive(struct machine *machine, const struct drive_words *words, struct error *err);
+void machine_remove_drive(struct machine *machine, struct drive *drive); /* no device has it */
 struct drive *machine_drive(struct machine *machine, const char *id);
 struct chardev *machine_chardev(struct machine *machine, const char *id);
 /* As board_ops.host_end. Any loop. */

@@ -120,5 +120,40 @@ class Usb(Test):
         self.assertEqual([m.inw(PORTSC) & 1, m.inw(0xc110) & 1], [0, 1])
 
 
+class Drives(Test):
+    def names(self, m):
+        return [b["device"] for b in m.qmp("query-block")]
+
+    def test_a_drive_without_a_device_goes_and_comes(self):
+        m = self.machine("-nodefaults", "-drive", "if=none,id=drive0")
+        self.assertIn("Duplicate", m.hmp("drive_add 0 if=none,id=drive0"))
+        self.assertEqual(m.hmp("drive_del drive0"), "")
+        self.assertEqual(self.names(m), [])
+        self.assertIn("not found", m.hmp("drive_del drive0"))
+        for _ in range(20):
+            self.assertEqual(m.hmp("drive_add 0 if=none,id=drive0,file=null-co://"), "OK\r\n")
+            self.assertEqual(self.names(m), ["drive0"])
+            self.assertEqual(m.hmp("drive_del drive0"), "")
+
+    def test_drives_that_cannot_be_are_refused(self):
+        m = self.machine("-nodefaults", "-drive", "if=ide,file=null-co://,id=hd")
+        self.assertIn("in use", m.hmp("drive_del hd"))
+        for words in ("if=ide,file=null-co://,index=1", "if=none", "if=none,id=x,file=/nonesuch",
+                      "if=none,id=x,format=qcow2,file=" + self.image(), "if=none,id=x,frob=1"):
+            self.assertIn("Error", m.hmp("drive_add 0 " + words), words)
+        for i in range(7):
+            self.assertEqual(m.hmp(f"drive_add 0 if=none,id=d{i}"), "OK\r\n")
+        self.assertIn("more than", m.hmp("drive_add 0 if=none,id=x"))
+
+    def test_devices_by_typed_words(self):
+        m = self.machine("-nodefaults")
+        self.assertEqual(m.hmp("device_add rtl8139,id=n,addr=07.0"), "")
+        self.assertEqual(m.config(7 << 3, 0), 0x813910ec)
+        self.assertIn("Error", m.hmp("device_add nonesuch"))
+        self.assertEqual(m.hmp("device_del n"), "")
+        m.outl(EJECT, 1 << 7)
+        m.event("DEVICE_DELETED")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -105,6 +105,33 @@ class Disk(Test):
         self.assertTrue(d.wait() & ERR)
         self.assertEqual(d.error() & 0x14 != 0, True)
 
+    def test_trim(self):
+        path = self.image(1 << 20, pattern(1 << 20))
+        m = self.machine("-nodefaults", "-drive",
+                         f"file={path},if=ide,format=raw,discard=unmap")
+        d = Ide(m)
+        self.assertTrue(struct.unpack_from("<H", d.identify(), 2 * 169)[0] & 1)
+        ranges = struct.pack("<QQ", 8 << 48 | 8, 16 << 48 | 64).ljust(512, b"\0")
+        m.poke(0x20000, ranges)
+        d.prdt((0x20000, 512))
+        d.command(ide.DSM, 0, 1, 1)
+        d.start(False)
+        m.irq(14)
+        d.stop()
+        self.assertEqual(d.status() & (BSY | DF | DRQ | ERR), 0)
+        with open(path, "rb") as f:
+            data = f.read()
+        self.assertEqual((data[8 * 512:16 * 512], data[64 * 512:80 * 512]),
+                         (bytes(8 * 512), bytes(16 * 512)))
+        self.assertEqual(data[16 * 512:64 * 512], pattern(1 << 20)[16 * 512:64 * 512])
+        m.poke(0x20000, struct.pack("<Q", 8 << 48 | 2044).ljust(512, b"\0"))  # past the end
+        d.prdt((0x20000, 512))
+        d.command(ide.DSM, 0, 1, 1)
+        d.start(False)
+        m.irq(14)
+        d.stop()
+        self.assertTrue(d.status() & ERR)
+
     def test_flush_without_a_disk_hurts_nobody(self):
         m = self.machine("-nodefaults")
         d = Ide(m)
