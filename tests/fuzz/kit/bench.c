@@ -509,7 +509,7 @@ uint64_t bench_io(const struct io_request *req)
     bench.items -= req->count;
     if (io_start(&work, &data))
         return data;
-    for (int i = 0; work.targets && i < 1000; i++) {
+    for (unsigned i = 0; work.targets && i < 1000 + 4 * req->count; i++) { /* items one by one */
         fake_disk_hold(false); /* a vCPU that waits does nothing else, and disks do not wait */
         loop_step(bench.pc.loop);
     }
