@@ -11,7 +11,7 @@ PREFIX ?= /usr/local
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@)
 
-CPPFLAGS := -I. -DFIRMWARE_DIR='"$(FIRMWARE_DIR)"' -DIPXE_DIR='"$(IPXE_DIR)"' $(LIB_CFLAGS)
+CPPFLAGS := -I. -DFIRMWARE_DIR='"$(FIRMWARE_DIR)"' -DIPXE_DIR='"$(IPXE_DIR)"' -DVNC_LIBDIR='"$(VNC_LIBDIR)"' $(LIB_CFLAGS)
 WARN := -Wall -Wextra -Werror
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fcf-protection
 ifneq ($(FUZZ),)

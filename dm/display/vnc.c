@@ -2,7 +2,7 @@
 /*
  * The VNC server's front door: sockets that listen, one thread that accepts, and the list of
  * clients. Sockets are bound by the caller, so that a port that is taken is an error of start-up;
- * the library is loaded by the thread, beside the rest of start-up.
+ * the library is loaded by the thread, when the first client comes.
  */
 #define _GNU_SOURCE /* accept4() */
 #include "dm/display/vnc.h"
@@ -36,7 +36,8 @@ struct vnc {
     struct vnc_client *clients[CLIENTS_MOST];
     atomic_uint count;
     char host[256], service[16], path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-    sem_t ready; /* posted when the library is loaded, or is not */
+    sem_t ready; /* posted when somebody waits for the library to be loaded, or not to be */
+    bool tried;
     int load_rc;
     struct error load_error;
 };
@@ -54,10 +55,22 @@ static void on_client_done(struct vnc_client *client, void *arg)
     vnc_client_close(client);
 }
 
+static void load_once(struct vnc *v)
+{
+    if (v->tried)
+        return;
+    v->tried = true;
+    v->load_rc = vnc_lib_open(&v->shared.lib, &vnc_client_extension, v->shared.needs_password,
+                              &v->load_error);
+    if (v->load_rc < 0)
+        log_error("%s", v->load_error.text);
+}
+
 static void greet(struct vnc *v, int sock)
 {
     unsigned slot = 0;
 
+    load_once(v);
     while (slot < CLIENTS_MOST && v->clients[slot])
         slot++;
     /* the library uses select() */
@@ -85,18 +98,21 @@ static void on_listener(void *arg, unsigned events)
 static void load(void *arg)
 {
     struct vnc *v = arg;
+
+    load_once(v);
+    sem_post(&v->ready);
+}
+
+static void open_doors(void *arg)
+{
+    struct vnc *v = arg;
     struct error err;
 
-    v->load_rc = vnc_lib_open(&v->shared.lib, &vnc_client_extension, v->shared.needs_password,
-                              &v->load_error);
-    if (v->load_rc < 0)
-        log_error("%s", v->load_error.text);
     for (unsigned i = 0; i < 2; i++)
         if (v->listeners[i] >= 0 &&
             watch_open(&v->watches[i], v->loop, v->listeners[i], WATCH_READ, on_listener, v,
                        &err) < 0)
             log_error("VNC: %s", err.text);
-    sem_post(&v->ready);
 }
 
 /* ---- Sockets ---- */
@@ -226,7 +242,7 @@ int vnc_open(struct vnc **out, const struct vnc_config *c, struct screen *screen
     if (rc == 0)
         rc = loop_open(&v->loop, "vnc", err);
     if (rc == 0) {
-        loop_post(v->loop, load, v);
+        loop_post(v->loop, open_doors, v);
         rc = loop_start_thread(v->loop, err);
     }
     if (rc < 0) {
@@ -260,11 +276,16 @@ void vnc_close(struct vnc *v)
     free(v);
 }
 
-int vnc_loaded(struct vnc *v, struct error *err)
+int vnc_present(struct error *err)
 {
+    return vnc_lib_present(err);
+}
+
+int vnc_load(struct vnc *v, struct error *err)
+{
+    loop_post(v->loop, load, v);
     while (sem_wait(&v->ready) < 0 && errno == EINTR)
         ;
-    sem_post(&v->ready);
     return v->load_rc < 0 ? error_set(err, v->load_rc, "%s", v->load_error.text) : 0;
 }
 

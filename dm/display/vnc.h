@@ -8,7 +8,7 @@ struct input;
 struct screen;
 
 /*
- * The VNC server: RFB by libvncserver, which is loaded when a server is opened. One thread listens;
+ * The VNC server: RFB by libvncserver, which is loaded for the first client. One thread listens;
  * each client has a thread, a loop and a copy of the screen of its own, so a slow client delays
  * nobody, and what waits for it is one picture. Without a client nothing runs and nothing is drawn.
  */
@@ -35,15 +35,20 @@ int vnc_parse(struct vnc_config *config, char *storage, size_t room, const char 
 
 /*
  * The port is bound and listening when this returns. `input` may be NULL. A second server is opened
- * only after vnc_loaded() of the first: the library's own set-up is not made for threads.
+ * only after vnc_load() of the first: the library's own set-up is not made for threads.
  */
 int vnc_open(struct vnc **out, const struct vnc_config *config, struct screen *screen,
              struct input *input, struct error *err);
 /* No loop runs any more that `screen` or `input` use. NULL is fine. */
 void vnc_close(struct vnc *vnc);
 
-/* The library is loaded beside the rest of start-up: waits for it. Once, before "running". */
-int vnc_loaded(struct vnc *vnc, struct error *err);
+/*
+ * Loading the library takes longer than all the rest of start-up, and twice the memory; most guests
+ * are never looked at. vnc_present() only sees that it is there, for a sentence in time; vnc_load()
+ * loads it now: where it cannot be reached later (chroot), or a second server is opened.
+ */
+int vnc_present(struct error *err);
+int vnc_load(struct vnc *vnc, struct error *err);
 
 /* ---- Any thread ---- */
 const char *vnc_host(const struct vnc *vnc);    /* as bound: "127.0.0.1"; a path for unix: */

@@ -12,6 +12,24 @@
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
 
+#define LIBRARY "libvncserver.so.1"
+
+static void *load_library(struct error *err)
+{
+    void *handle = dlopen(LIBRARY, RTLD_LAZY | RTLD_LOCAL);
+
+    if (!handle)
+        error_set(err, -ENOENT, "VNC needs libvncserver (Debian: libvncserver1): %s", dlerror());
+    return handle;
+}
+
+int vnc_lib_present(struct error *err)
+{
+    if (access(VNC_LIBDIR "/" LIBRARY, R_OK) == 0)
+        return 0;
+    return load_library(err) ? 0 : -ENOENT; /* somewhere else: the loader knows where */
+}
+
 static int load_names(struct vnc_lib *lib, struct error *err)
 {
     const struct {
@@ -102,10 +120,9 @@ int vnc_lib_open(struct vnc_lib *lib, rfbProtocolExtension *extension, bool pass
     int rc;
 
     memset(lib, 0, sizeof(*lib));
-    lib->handle = dlopen("libvncserver.so.1", RTLD_LAZY | RTLD_LOCAL);
+    lib->handle = load_library(err);
     if (!lib->handle)
-        return error_set(err, -ENOENT, "VNC needs libvncserver (Debian: libvncserver1): %s",
-                         dlerror());
+        return -ENOENT;
     rc = load_names(lib, err);
     if (rc < 0) {
         dlclose(lib->handle);

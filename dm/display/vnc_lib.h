@@ -33,6 +33,7 @@ struct vnc_lib {
     __typeof__(sraRgnEmpty) *RgnEmpty;
 };
 
+int vnc_lib_present(struct error *err); /* that it is installed, without loading it */
 /* Blocks for milliseconds. The extension is registered for as long as the library is open. */
 int vnc_lib_open(struct vnc_lib *lib, rfbProtocolExtension *extension, bool password,
                  struct error *err);

@@ -418,17 +418,17 @@ int machine_start(struct machine *m, struct error *err)
 
 int machine_announce(struct machine *m, struct error *err)
 {
+    const struct machine_config *c = m->config;
     char path[64];
+    int rc = 0;
 
-    if (m->vnc) { /* the library was loading meanwhile; who asked for VNC is to hear of its lack */
-        int rc = vnc_loaded(m->vnc, err);
-
-        if (rc < 0)
-            return rc;
-    }
-    if (m->config->paused || m->bare)
+    if (m->vnc) /* who asked for VNC is to hear of its lack */
+        rc = c->chroot || c->runas ? vnc_load(m->vnc, err) : vnc_present(err);
+    if (rc < 0)
+        return rc;
+    if (c->paused || m->bare)
         return 0;
-    snprintf(path, sizeof(path), "device-model/%u/state", m->config->domid);
+    snprintf(path, sizeof(path), "device-model/%u/state", c->domid);
     return store_write(m->store, path, "running", err);
 }
 

@@ -402,7 +402,7 @@ TEST(the_next_free_port_is_found_or_the_sentence_says_none_is)
 
     CHECK_EQ(screen_open(&screen, "vga", &err), 0);
     CHECK_EQ(vnc_open(&a, &c, screen, NULL, &err), 0);
-    CHECK_EQ(vnc_loaded(a, &err), 0);
+    CHECK_EQ(vnc_load(a, &err), 0);
     CHECK_EQ(vnc_open(&b, &c, screen, NULL, &err), 0);
     CHECK(atoi(vnc_service(b)) > atoi(vnc_service(a)));
     CHECK_STR(vnc_host(a), "127.0.0.1");
@@ -413,7 +413,7 @@ TEST(the_next_free_port_is_found_or_the_sentence_says_none_is)
     CHECK(vnc_open(&none, &same, screen, NULL, &err) < 0);
     CHECK_SAYS(err, first);
     CHECK_SAYS(err, "in use");
-    CHECK_EQ(vnc_loaded(b, &err), 0);
+    CHECK_EQ(vnc_load(b, &err), 0);
     vnc_close(a);
     vnc_close(b);
     screen_close(screen);

@@ -243,7 +243,7 @@ static inline void desk_open(struct desk *d, const struct input_ops *ops, bool p
     CHECK_EQ(input_attach(&d->dev, d->input, ops, d, &err), 0);
     input_activate(d->dev);
     CHECK_EQ(vnc_open(&d->vnc, &c, d->b.screen, d->input, &err), 0);
-    CHECK_EQ(vnc_loaded(d->vnc, &err), 0);
+    CHECK_EQ(vnc_load(d->vnc, &err), 0);
 }
 
 /* The script in a thread; `between` in ours, as often as it likes. */
