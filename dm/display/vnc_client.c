@@ -26,7 +26,7 @@
 #include "dm/display/screen.h"
 
 #define LOOK_FAST (33 * NS_PER_MS) /* while the picture changes */
-#define LOOK_SLOW (250 * NS_PER_MS)
+#define LOOK_SLOW (1500 * NS_PER_MS) /* after some seconds without a change or a key */
 #define QEMU_MESSAGE 255
 #define QEMU_KEY_EVENT 0
 #define ENCODING_QEMU_KEYS (-258)
@@ -412,7 +412,7 @@ static void on_surface(void *owner, const struct surface *s, const struct damage
     if (ok && !c->cl) {
         ok = begin(c);
     } else if (ok) {
-        c->interval = damage->count ? LOOK_FAST : MIN(c->interval + LOOK_FAST, LOOK_SLOW);
+        c->interval = damage->count ? LOOK_FAST : MIN(c->interval + c->interval / 2, LOOK_SLOW);
         watch_set(c->watch, WATCH_READ);
         choose_motion(c);
         c->shared->lib.UpdateClient(c->cl);
