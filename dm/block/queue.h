@@ -26,6 +26,7 @@ struct io {
     enum io_op op;
     int fd;
     int flags; /* RWF_* of reads and writes */
+    bool at_once; /* waits for nothing, so it may be made on the loop itself */
     uint64_t offset, length;
     const struct iovec *iov;
     unsigned iov_count;
@@ -42,6 +43,7 @@ struct io {
 struct io *disk_io_get(struct disk_queue *queue); /* NULL where memory ends */
 void disk_io_put(struct disk_queue *queue, struct io *io);
 void disk_io_start(struct disk_queue *queue, struct io *io);
+int64_t disk_io_perform(const struct io *io); /* the call itself, here and now */
 
 /* Ends a request that no call was made for, later as the contract says. */
 void disk_queue_finish(struct disk_queue *queue, struct disk_request *req, int rc);

@@ -12,11 +12,13 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
@@ -27,12 +29,15 @@
 #define IOV_A_CALL 1024u /* IOV_MAX */
 #define ZERO_BYTES (64 * KIB)
 
+#define AT_ONCE_MOST (1u << 20) /* copying more would keep the loop from others for too long */
+
 struct raw {
     struct disk disk;
     int fd;
     int direct_fd;  /* -1: through the page cache */
     unsigned align; /* of direct I/O */
     bool block;
+    bool in_memory; /* tmpfs: a read or write waits for nothing */
     bool no_flush, writethrough;
     atomic_bool no_fast_zero; /* the host has no ZERO_RANGE here */
 };
@@ -96,6 +101,13 @@ static int open_image(struct raw *r, const struct disk_config *config, struct er
     return 0;
 }
 
+static bool lies_in_memory(int fd)
+{
+    struct statfs fs;
+
+    return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
 static int find_size(struct raw *r, const struct disk_config *config, struct error *err)
 {
     struct stat st;
@@ -120,6 +132,7 @@ static int find_size(struct raw *r, const struct disk_config *config, struct err
     } else if (S_ISREG(st.st_mode)) {
         bytes = (uint64_t)st.st_size;
         r->align = 4096;
+        r->in_memory = lies_in_memory(r->fd);
     } else {
         return error_set(err, -EINVAL, "disk image %s is neither a file nor a block device",
                          config->path);
@@ -275,6 +288,7 @@ static void move_on(struct io *io)
 
     io->offset = req->offset + req->priv.moved;
     io->fd = r->fd;
+    io->at_once = r->in_memory && io->length <= AT_ONCE_MOST;
     if (io->bounce)
         aim_direct(r, io);
     else
@@ -329,6 +343,7 @@ static void flush(struct io *io)
 
     io->op = r->no_flush ? IO_NOTHING : IO_SYNC;
     io->fd = r->fd;
+    io->at_once = r->in_memory;
     io->done = simple_done;
     disk_io_start(io->req->priv.queue, io);
 }

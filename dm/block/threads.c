@@ -35,7 +35,7 @@ struct io_threads {
     pthread_t thread[THREADS];
 };
 
-static int64_t perform(const struct io *io)
+int64_t disk_io_perform(const struct io *io)
 {
     uint64_t range[2] = { io->offset, io->length };
     int64_t rc = 0;
@@ -114,7 +114,7 @@ static void *work(void *arg)
         if (!t->todo)
             t->todo_tail = &t->todo;
         pthread_mutex_unlock(&t->mutex);
-        io->result = perform(io);
+        io->result = disk_io_perform(io);
         pthread_mutex_lock(&t->mutex);
         ended(t, io);
     }

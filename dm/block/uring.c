@@ -39,6 +39,7 @@ struct disk_queue {
     unsigned kept_bounces;
 
     struct disk_request *finished, **finished_tail; /* no call was made for these */
+    struct io *ended, **ended_tail;                 /* calls that were made at once */
     bool posted;
 };
 
@@ -101,14 +102,28 @@ static void run_finished(void *arg)
 {
     struct disk_queue *q = arg;
     struct disk_request *req = q->finished, *next;
+    struct io *io = q->ended, *next_io;
 
     q->posted = false;
     q->finished = NULL;
     q->finished_tail = &q->finished;
-    for (; req; req = next) { /* the last one may close the queue */
+    q->ended = NULL;
+    q->ended_tail = &q->ended;
+    for (; req; req = next) { /* the last of both may close the queue */
         next = req->priv.next;
         disk_done(req, req->priv.rc);
     }
+    for (; io; io = next_io) {
+        next_io = io->next;
+        io->done(io, io->result);
+    }
+}
+
+static void finish_soon(struct disk_queue *q)
+{
+    if (!q->posted)
+        loop_post(q->loop, run_finished, q);
+    q->posted = true;
 }
 
 void disk_queue_finish(struct disk_queue *q, struct disk_request *req, int rc)
@@ -117,10 +132,16 @@ void disk_queue_finish(struct disk_queue *q, struct disk_request *req, int rc)
     req->priv.next = NULL;
     *q->finished_tail = req;
     q->finished_tail = &req->priv.next;
-    if (!q->posted) {
-        q->posted = true;
-        loop_post(q->loop, run_finished, q);
-    }
+    finish_soon(q);
+}
+
+static void call_now(struct disk_queue *q, struct io *io)
+{
+    io->result = disk_io_perform(io);
+    io->next = NULL;
+    *q->ended_tail = io;
+    q->ended_tail = &io->next;
+    finish_soon(q);
 }
 
 /* ---- The ring ---- */
@@ -256,7 +277,9 @@ static void thread_done(void *arg, struct io *io)
 
 void disk_io_start(struct disk_queue *q, struct io *io)
 {
-    if (q->has_ring && io->op != IO_DISCARD)
+    if (io->at_once)
+        call_now(q, io);
+    else if (q->has_ring && io->op != IO_DISCARD)
         ring_put(q, io);
     else
         io_threads_start(q->threads, io);
@@ -272,6 +295,7 @@ static int queue_open(struct disk_queue **out, struct loop *loop, bool ring, str
         return error_set(err, -ENOMEM, "disk queue: out of memory");
     q->loop = loop;
     q->finished_tail = &q->finished;
+    q->ended_tail = &q->ended;
     q->backlog_tail = &q->backlog;
     timer_init(&q->retry, loop, before_sleep, q);
     if (ring && ring_open(q, &why) < 0)
