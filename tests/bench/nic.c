@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The emulated network cards, through a tap. */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "tests/bench/bench.h"
 #include "tests/guest/e1000.h"
@@ -140,7 +146,78 @@ static double frames_per_second(bool stock, unsigned variant)
     return rate / 1e3;
 }
 
+/* ---- What a tap itself can do: its far end is a loop that reads, or writes, and nothing else ---- */
+
+struct reader {
+    int tap;
+    atomic_ulong count;
+    atomic_bool stop;
+};
+
+static void *read_all(void *arg)
+{
+    struct reader *r = arg;
+    uint8_t frame[2048];
+
+    while (!atomic_load(&r->stop))
+        if (read(r->tap, frame, sizeof(frame)) > 0)
+            atomic_fetch_add(&r->count, 1);
+    return NULL;
+}
+
+static int open_tap(void)
+{
+    struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+    strcpy(ifr.ifr_name, WIRE_TAP);
+    CHECK(fd >= 0);
+    CHECK_EQ(ioctl(fd, TUNSETIFF, &ifr), 0);
+    return fd;
+}
+
+static double bare_tap(bool stock, unsigned variant)
+{
+    size_t length = variant >> 8;
+    uint8_t frame[2048] = { 2, 0, 0, 0, 0, 2, 0, 0x16, 0x3e, 0, 0, 1, 0x88, 0xb5 };
+    uint8_t bytes[2048 + 10] = { 0 };
+    uint64_t start, count = 0, sent = 0;
+    struct reader r = { 0 };
+    pthread_t thread;
+    struct wire w;
+
+    CHECK(wire_prepare());
+    r.tap = open_tap();
+    CHECK(wire_open(&w));
+    memcpy(bytes + 10, frame, sizeof(frame));
+    start = now_ns();
+    if (!(variant & TO_GUEST)) {
+        while (now_ns() - start < FOR_NS)
+            count += write(r.tap, bytes, 10 + length) > 0;
+    } else {
+        pthread_create(&thread, NULL, read_all, &r);
+        while (now_ns() - start < FOR_NS)
+            if (sent - atomic_load(&r.count) < WINDOW)
+                sent += wire_send(&w, frame, length);
+        count = atomic_load(&r.count);
+        atomic_store(&r.stop, true);
+        pthread_join(thread, NULL);
+    }
+    start = now_ns() - start;
+    wire_close(&w);
+    close(r.tap);
+    return (double)count * 1e9 / (double)start / 1e3;
+}
+
 const struct bench_case nic_cases[] = {
+    { "tap_tx_60", "(a bare tap, 60-byte frames written)", "k/s", false, 0, 3, bare_tap,
+      OF(0, 60) },
+    { "tap_tx_1514", "(a bare tap, 1514-byte frames written)", "k/s", false, 0, 3, bare_tap,
+      OF(0, 1514) },
+    { "tap_rx_60", "(a bare tap, 60-byte frames read)", "k/s", false, 0, 3, bare_tap,
+      OF(TO_GUEST, 60) },
+    { "tap_rx_1514", "(a bare tap, 1514-byte frames read)", "k/s", false, 0, 3, bare_tap,
+      OF(TO_GUEST, 1514) },
     { "e1000_tx_60", "e1000, 60-byte frames from the guest", "k/s", false, 3, 5, frames_per_second,
       OF(0, 60) },
     { "e1000_tx_1514", "e1000, 1514-byte frames from the guest", "k/s", false, 3, 5,
