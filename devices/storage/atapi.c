@@ -46,12 +46,17 @@ static uint8_t by_dma(const struct ide_drive *d)
     return d->regs->features[0] & 1 ? XFER_DMA : 0;
 }
 
-/* Bytes for each DRQ: at most what the host asked for, whole sectors where that lets us. */
+/*
+ * Bytes for each DRQ: what the host asked for where the disk can be read in such steps, else fewer,
+ * in whole sectors where that lets us.
+ */
 static uint32_t block_bytes(const struct ide_drive *d, uint32_t unit)
 {
     uint32_t limit = d->regs->limit;
 
     limit = MIN(limit, IDE_BUFFER);
+    if (unit == CD_SECTOR && limit && limit % SECTOR == 0)
+        return limit;
     if (limit >= unit)
         return ROUND_DOWN(limit, unit);
     return MAX(limit & ~1u, 2); /* only a last block may be odd */

@@ -121,9 +121,13 @@ static void rewind_to(struct ide_channel *ch, const struct ide_channel_regs *sta
  * The table ended before the data did: the bus master stops, the drive still asks for data, and
  * nobody interrupts; the driver finds out by its timeout.
  */
-static void ran_out(struct ide_channel *ch)
+static void ran_out(struct ide_drive *d)
 {
-    ch->regs->bm_status &= (uint8_t)~BM_ACTIVE;
+    d->channel->regs->bm_status &= (uint8_t)~BM_ACTIVE;
+    if (d->ide->as_qemu) {
+        ide_abort(d);
+        d->regs->status = ST_DRDY | ST_DSC;
+    }
 }
 
 static void direct(struct ide_drive *d)
@@ -135,6 +139,12 @@ static void direct(struct ide_drive *d)
     uint32_t total = gather(d, (uint32_t)MIN(r->left, CHUNK), to_memory), odd = total % SECTOR;
 
     d->req.op = to_memory ? DISK_READ : DISK_WRITE; /* release() asks */
+    if (d->ide->as_qemu && total < MIN(r->left, CHUNK) && ch->regs->prd_last &&
+        !ch->regs->prd_left) { /* not even what there is room for */
+        ide_unpin(d);
+        ran_out(d);
+        return;
+    }
     if (odd && d->iovs == IDE_IOVS) { /* too many small pieces: the rest in the next round */
         drop_tail(d, odd);
         total -= odd;
@@ -148,7 +158,7 @@ static void direct(struct ide_drive *d)
         total -= odd;
     }
     if (!total) {
-        ran_out(ch);
+        ran_out(d);
         return;
     }
     ide_submit(d, JOB_DIRECT, d->req.op, r->offset, total);
@@ -165,7 +175,7 @@ static void copy(struct ide_drive *d)
         uint32_t n;
 
         if (!descriptor(ch)) {
-            ran_out(ch);
+            ran_out(d);
             return;
         }
         n = MIN(ch->regs->prd_left, r->fill - r->pos);
@@ -184,8 +194,13 @@ void ide_dma(struct ide_drive *d)
     const struct ide_channel_regs *b = d->channel->regs;
     bool to_memory = b->bm_command & BM_TO_MEMORY;
 
-    if (!(b->bm_command & BM_START) || !(b->bm_status & BM_ACTIVE) || !pci_bus_master(&d->ide->pci))
+    if (!(b->bm_command & BM_START) || !(b->bm_status & BM_ACTIVE))
         return;
+    if (!pci_bus_master(&d->ide->pci)) {
+        if (d->ide->as_qemu)
+            ide_finish(d);
+        return;
+    }
     /* a direction that drive and bus master do not agree on moves nothing */
     if (to_memory == !!(d->regs->xfer & XFER_OUT))
         return;
@@ -236,12 +251,33 @@ static void stop(struct ide_channel *ch)
             ch->stopper = answer_defer();
 }
 
+/* Whether the write that clears START has to wait for the end of a command. */
+static bool waits_to_stop(struct ide_channel *ch)
+{
+    bool busy = false;
+
+    for (unsigned i = 0; i < 2; i++)
+        busy |= ch->drive[i].in_flight && ch->drive[i].regs->xfer & XFER_DMA;
+    if (ch->ide->as_qemu && busy && !ch->stopper)
+        ch->stopper = answer_defer();
+    return ch->stopping = ch->ide->as_qemu && busy && ch->stopper;
+}
+
+void ide_dma_stopped(struct ide_channel *ch)
+{
+    ch->stopping = false;
+    ch->regs->bm_command &= (uint8_t)~BM_START;
+    ch->regs->bm_status &= (uint8_t)~BM_ACTIVE;
+}
+
 static void write_command(struct ide_channel *ch, uint8_t value)
 {
     struct ide_channel_regs *b = ch->regs;
     bool was = b->bm_command & BM_START, is = value & BM_START;
 
     if (was && is) /* the direction must not change under way */
+        return;
+    if (was && waits_to_stop(ch))
         return;
     b->bm_command = value & (BM_START | BM_TO_MEMORY);
     if (is)

@@ -32,7 +32,7 @@ bool ide_decoded(const struct ide_channel *ch)
 {
     const uint8_t *config = ch->ide->regs->pci.config;
 
-    if (ch->ide->always_decoded)
+    if (ch->ide->as_qemu)
         return true;
     return pci_io_enabled(&ch->ide->pci) && config[0x41 + 2 * ch->index] & 0x80;
 }

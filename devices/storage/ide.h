@@ -185,6 +185,7 @@ struct ide_channel {
     struct ide_drive *drive; /* two */
     struct irq *irq;
     struct answer *stopper; /* the write that cleared START waits for the request in flight */
+    bool stopping;          /* as_qemu: for all of the command; START is still set */
     unsigned index;
 };
 
@@ -196,7 +197,12 @@ struct piix_ide {
     struct ide_channel channel[2];
     struct ide_drive drive[4];
     bool paused;
-    bool always_decoded; /* as QEMU's is: what its device tests expect */
+    /*
+     * Where QEMU's differs from the hardware and its device tests insist: legacy ports are always
+     * decoded, a table that is too short ends the command, a master that may not be one moves nothing
+     * but finishes, clearing START waits for the whole command, TRIM is taken by every disk.
+     */
+    bool as_qemu;
     void (*drained)(void *arg);
     void *drained_arg;
     void (*unplugged)(void *arg);
@@ -242,6 +248,7 @@ extern const struct region_ops ide_bus_master_ops;
 void ide_dma(struct ide_drive *d); /* the phase is IDE_DMA: moves what can be moved now */
 void ide_unpin(struct ide_drive *d);
 void ide_dma_ends(struct ide_drive *d); /* the drive has no more data to ask for */
+void ide_dma_stopped(struct ide_channel *ch); /* nothing is in flight: START may be cleared now */
 
 /* ---- piix_ide.c ---- */
 void ide_settled(struct ide_drive *d); /* nothing of this drive is in flight any more */

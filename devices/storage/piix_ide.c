@@ -165,8 +165,10 @@ static void release_stopper(struct ide_channel *ch)
     struct answer *answer = ch->stopper;
 
     for (unsigned i = 0; i < 2; i++)
-        if (ch->drive[i].in_flight && ch->drive[i].job == JOB_DIRECT)
+        if (ch->drive[i].in_flight && (ch->stopping || ch->drive[i].job == JOB_DIRECT))
             return;
+    if (ch->stopping)
+        ide_dma_stopped(ch);
     ch->stopper = NULL;
     answer_complete(answer, 0);
 }
@@ -489,7 +491,7 @@ static int piix_ide_attach(struct device *dev, struct error *err)
 
     ide->regs = device_regs(dev);
     ide->memory = board->memory;
-    ide->always_decoded = device_flag(dev, "decoded");
+    ide->as_qemu = device_flag(dev, "as-qemu");
     memset(ide->all_ones, 0xff, sizeof(ide->all_ones));
     rc = attach_function(ide, dev, err);
     if (rc == 0)
@@ -531,7 +533,7 @@ static void piix_ide_detach(struct device *dev)
 
 static const struct device_option options[] = {
     { "addr", OPTION_TEXT, "01.1" }, DRIVE_OPTIONS("0"), DRIVE_OPTIONS("1"), DRIVE_OPTIONS("2"),
-    DRIVE_OPTIONS("3"),              { "decoded", OPTION_BOOL, "off" },
+    DRIVE_OPTIONS("3"),              { "as-qemu", OPTION_BOOL, "off" },
     { 0 },
 };
 

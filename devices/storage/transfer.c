@@ -289,11 +289,13 @@ static void offer(struct ide_drive *d)
 static void load(struct ide_drive *d)
 {
     struct ide_drive_regs *r = d->regs;
-    uint64_t want = MIN(r->left, IDE_BUFFER);
+    /* whole blocks, where those are whole sectors; the disk is read in sectors */
+    uint32_t block = r->block && r->block % SECTOR == 0 ? r->block : SECTOR;
+    uint64_t want = MIN(r->left, IDE_BUFFER - IDE_BUFFER % block);
     uint32_t n = (uint32_t)MIN(cached(d, r->offset), want);
 
     if (n < want) /* whole blocks, but for the last */
-        n -= n % (uint32_t)MIN(MAX(r->block, SECTOR), want);
+        n -= n % (uint32_t)MIN(block, want);
     if (!n) {
         fill_cache(d, r->offset, want);
         return;
@@ -369,7 +371,7 @@ static void trim(struct ide_drive *d)
     for (; r->pos + 8 <= r->fill; r->pos += 8) {
         uint64_t range = get_le64(r->buffer + r->pos), sectors = range >> 48;
 
-        if (sectors) {
+        if (sectors && disk_can_discard(ide_disk(d))) { /* or it is taken, and nothing done */
             d->iovs = 0;
             ide_submit(d, JOB_TRIM, DISK_DISCARD, (range & 0xffffffffffffull) * SECTOR,
                        sectors * SECTOR);

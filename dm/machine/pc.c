@@ -280,7 +280,7 @@ static int build_ide(struct machine *m, struct error *err)
             add_numbered(&o, "geometry", i, geometry);
     }
     if (m->bare)
-        add(&o, "decoded", "on");
+        add(&o, "as-qemu", "on");
     return place(m, SEAT_DISK, "piix3-ide", "ide", o.text, &m->ide, err);
 }
 

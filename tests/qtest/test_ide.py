@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """IDE hard disks, as QEMU's ide-test goes about them: identify, DMA, PRD tables, flush, trim."""
 import struct
+import time
 import unittest
 
 import ide
@@ -38,20 +39,29 @@ class Disk(Test):
             f.seek(3 * 512)
             self.assertEqual(f.read(1024), data)
 
-    def test_a_short_table_stops_the_bus_master_and_nobody_interrupts(self):
+    def test_tables_of_all_sizes_against_requests_of_all_sizes(self):
+        """Too short: neither active nor an interrupt, and the drive is ready again. Exact: an
+        interrupt. Too long: both. The same when START is cleared at once."""
         d = self.disk()
-        d.prdt((0x20000, 512))
-        d.command(ide.READ_DMA, 0, 2)
-        d.start(True)
-        for _ in range(200):
-            d.m.ask("endianness")
-        self.assertFalse(d.m.irqs.get(14, False))
-        d.stop()
-        d.m.outb(d.base + 0x206, 4)  # software reset
-        d.m.outb(d.base + 0x206, 0)
-        d.wait()
-        status, _ = d.dma(ide.READ_DMA, 0, 1, (0x20000, 512))
-        self.assertEqual(status & (BSY | DF | DRQ | ERR), 0)
+        for sectors in (1, 4, 64, 256):
+            want = sectors * 512
+            for size in (256, 510, 512, 514, 2048, 4096, 32768, 65280, 65536):
+                for abort in (False, True):
+                    with self.subTest(sectors=sectors, size=size, abort=abort):
+                        d.prdt((0, size))
+                        d.command(ide.READ_DMA, 0, sectors & 255)
+                        d.start(True)
+                        if abort:
+                            d.stop()
+                        end = time.monotonic() + 20
+                        while (bm := d.m.inb(d.bm + 2) & 7) & 5 == BM_ACTIVE:
+                            self.assertLess(time.monotonic(), end)
+                        self.assertEqual(bm, 0 if size < want else BM_INTR if size == want or abort
+                                         else BM_ACTIVE | BM_INTR)
+                        self.assertEqual(d.m.irqs.get(14, False), bool(bm & BM_INTR))
+                        self.assertEqual(d.status() & (BSY | DRDY | DRQ | DF | ERR), DRDY)
+                        self.assertFalse(d.m.irqs.get(14, False))
+                        d.stop()
 
     def test_a_long_table_leaves_the_bus_master_active(self):
         d = self.disk()
@@ -79,10 +89,27 @@ class Disk(Test):
         d.prdt((0x20000, 512))
         d.command(ide.READ_DMA, 0, 1)
         d.start(True)
-        for _ in range(100):
-            d.m.ask("endianness")
+        d.m.irq(14)
+        self.assertEqual(d.m.inb(d.bm + 2) & 7, BM_ACTIVE | BM_INTR)
+        self.assertEqual(d.status() & (BSY | DRQ | DF | ERR), 0)
         self.assertEqual(d.m.peek(0x20000, 512), bytes(512))
-        d.stop()
+
+    def test_trim_of_a_disk_that_discards_nothing(self):
+        d = self.disk(data=pattern(8192))
+        d.m.poke(0x20000, struct.pack("<Q", 8 << 48 | 0).ljust(512, b"\0"))
+        d.prdt((0x20000, 512))
+        d.command(ide.DSM, 0, 1, 1)
+        d.start(False)
+        d.m.irq(14)
+        self.assertEqual((d.m.inb(d.bm + 2) & 7, d.status() & ERR), (BM_INTR, 0))
+        with open(self.path, "rb") as f:
+            self.assertEqual(f.read(8192), pattern(8192))
+
+    def test_diagnosis_selects_the_first_drive(self):
+        d = self.disk()
+        d.m.outb(d.base + 6, 0xb0)
+        d.m.outb(d.base + 7, 0x90)
+        self.assertEqual(d.m.inb(d.base + 6) & 0x10, 0)
 
     def test_pio_both_ways(self):
         d = self.disk()
@@ -190,9 +217,23 @@ class Atapi(Test):
     def test_read_by_pio_with_any_byte_count(self):
         data = pattern(40 * 2048)
         d = self.cd(data)
-        for limit in (0x1000, 0x1234, 9999, 0xfffe):
+        for limit in (0x1000, 0x1234, 2046, 9999, 3 * 512, 0xfffe):
             got, status = d.packet_in([0x28, 0, 0, 0, 0, 0, 0, 0, 40], limit)
             self.assertEqual((got, status & ERR), (data, 0))
+
+    def test_each_burst_is_as_long_as_the_host_asked(self):
+        data = pattern(10 * 2048)
+        d = self.cd(data)
+        d.packet([0x28, 0, 0, 0, 0, 0, 0, 0, 10], 5120)
+        for i in range(4):
+            d.m.irq(14)
+            status = d.wait(DRQ)
+            d.status()
+            self.assertEqual(status & (ERR | DF), 0)
+            self.assertEqual(d.m.inb(d.base + 4) | d.m.inb(d.base + 5) << 8, 5120)
+            self.assertEqual(d.pio_in(5120), data[5120 * i:5120 * (i + 1)])
+        d.m.irq(14)
+        self.assertEqual(d.wait() & (DRQ | ERR), 0)
 
     def test_read_by_dma(self):
         data = pattern(8 * 2048)
