@@ -39,8 +39,14 @@ struct i440fx {
 
 /*
  * Xen turns accesses at 0xcfc into configuration requests of its own while bit 31 of the address
- * is set; we see them only without Xen.
+ * is set; we see them only without Xen. The two low bits of the address are reserved in the document,
+ * but QEMU's count, and its device tests put the byte's number there.
  */
+static unsigned config_offset(uint32_t address, uint64_t port)
+{
+    return (address & 0xff) | ((unsigned)port & 3);
+}
+
 static uint64_t host_read(void *state, uint64_t offset, unsigned size)
 {
     struct i440fx *h = state;
@@ -49,8 +55,7 @@ static uint64_t host_read(void *state, uint64_t offset, unsigned size)
     if (offset >= CONFIG_DATA) {
         if (!(a & CONFIG_ENABLE) || (a >> 16 & 0xff))
             return ones(size);
-        return pci_routes_read(h->board->pci, a >> 8 & 0xff,
-                               (a & 0xfc) | ((unsigned)offset & 3), size);
+        return pci_routes_read(h->board->pci, a >> 8 & 0xff, config_offset(a, offset), size);
     }
     if (offset == CONFIG_ADDRESS && size == 4)
         return a;
@@ -66,8 +71,8 @@ static void host_write(void *state, uint64_t offset, unsigned size, uint64_t val
 
     if (offset >= CONFIG_DATA) {
         if (a & CONFIG_ENABLE && !(a >> 16 & 0xff))
-            pci_routes_write(h->board->pci, a >> 8 & 0xff, (a & 0xfc) | ((unsigned)offset & 3),
-                             size, (uint32_t)value);
+            pci_routes_write(h->board->pci, a >> 8 & 0xff, config_offset(a, offset), size,
+                             (uint32_t)value);
     } else if (offset == CONFIG_ADDRESS && size == 4) {
         h->regs->address = (uint32_t)value;
     } else if (offset == RESET_CONTROL && size == 1) { /* PIIX3, "Reset Control Register" */

@@ -62,7 +62,7 @@ int option_drive(struct machine_config *c, const char *option, const char *text,
                                          "index",         "media",   "readonly", "cache",
                                          "aio",           "discard", "serial",   "bus",
                                          "unit",          "werror",  "rerror",   "file.locking",
-                                         "detect-zeroes", NULL };
+                                         "detect-zeroes", "file.read-zeroes", NULL };
     struct drive_words *d = &c->drives[c->drive_count];
     const char *kind, *media, *discard;
     struct words w;

@@ -72,6 +72,58 @@ class Rtl8139(Test):
         m.outw(io + 0x3e, 0x4000)
         self.assertFalse(m.irqs[10])
 
+    def timer(self):
+        m = self.machine("-nodefaults", "-device", "rtl8139,addr=04.0")
+        io = m.bar(SLOT, 0, 0xc001) & ~1
+        m.outw(io + 0x3c, 0)
+        return (m, lambda: m.inl(io + 0x48), lambda v: m.outl(io + 0x48, v),
+                lambda v: m.outl(io + 0x54, int(v)), lambda: m.inw(io + 0x3e) & 0x4000,
+                lambda: m.outw(io + 0x3e, 0x4000))
+
+    def test_its_timer_counts_on_and_wraps(self):
+        m, count, restart, _, fired, _ = self.timer()
+        restart(12345)  # any value: it starts at 0
+        before, wraps = count(), 0
+        self.assertLess(before, 3000000)
+        while wraps < 2:
+            m.ask("clock_step 10000000000")
+            now = count()
+            ticks = (now - before) & 0xffffffff
+            self.assertTrue(329000000 < ticks < 334000000, ticks)
+            wraps += now < before
+            before = now
+        self.assertFalse(fired())  # no TimerInt, no interrupt
+
+    def test_its_timer_fires_whatever_is_written_afterwards(self):
+        m, count, restart, at, fired, forget = self.timer()
+        at(1)
+        restart(0)
+        m.ask("clock_step 40")
+        self.assertTrue(fired())
+        forget()
+        self.assertFalse(fired())
+        for late in (lambda: restart(0), lambda: at(0)):
+            restart(0)
+            at(0)
+            forget()
+            at(count() + 16000000)
+            m.ask("clock_step 1000000000")
+            late()
+            self.assertTrue(fired())
+
+    def test_its_timer_fires_again_after_a_wrap(self):
+        m, count, restart, at, fired, forget = self.timer()
+        restart(0)
+        at(1000)
+        for _ in range(2):
+            before = count()
+            while count() >= before:
+                before = count()
+                m.ask("clock_step 10000000000")
+            self.assertTrue(fired())
+            forget()
+            self.assertFalse(fired())
+
     def test_its_address(self):
         m = self.machine("-nodefaults", "-device", "rtl8139,addr=04.0,mac=52:54:00:ab:cd:ef")
         io = m.bar(SLOT, 0, 0xc001) & ~1

@@ -177,6 +177,16 @@ class Pci(Test):
         self.assertEqual([m.config(0, 0x59 + i, 1) for i in range(7)], [0] * 7)
         self.assertEqual(m.config(0, 0x72, 1), 0x02)
 
+    def test_the_byte_may_be_named_in_the_address_register_too(self):
+        m = self.machine("-nodefaults")
+        for offset, letter, want in ((2, "w", 0x1237), (8, "b", 2), (0x0b, "b", 6), (0x0a, "w", 0x0600),
+                                     (0x72, "b", 2)):
+            m.outl(0xcf8, 0x80000000 | offset)
+            self.assertEqual(int(m.ask(f"in{letter} 0xcfc"), 0), want)
+        m.outl(0xcf8, 0x80000059)
+        m.outb(0xcfc, 0x33)
+        self.assertEqual(m.config(0, 0x58), 0x3300)
+
     def test_no_default_where_something_was_said(self):
         m = self.machine("-vga", "cirrus", "-net", "none", "-serial", "none")
         self.assertEqual(self.functions(m), {**self.ALWAYS, "02.0": "1013:00b8"})
