@@ -254,6 +254,16 @@ static int take_incoming(struct machine_config *c, const char *option, const cha
                      option, text);
 }
 
+static int take_io_threads(struct machine_config *c, const char *option, const char *text,
+                           struct error *err)
+{
+    uint64_t count;
+    int rc = words_number(option, text, 16, &count, err);
+
+    c->io_threads = (unsigned)count;
+    return rc;
+}
+
 static int take_metrics(struct machine_config *c, const char *option, const char *text,
                         struct error *err)
 {
@@ -342,6 +352,7 @@ static const struct option table[] = {
     { "-incoming", true, take_incoming, NULL },
     { "-x-poll", true, take_poll, NULL },
     { "-x-metrics", true, take_metrics, NULL },
+    { "-x-io-threads", true, take_io_threads, NULL },
     { "-record", true, take_record, NULL },
     { "-help", false, take_help, NULL },
     { "-h", false, take_help, NULL },

@@ -93,6 +93,7 @@ struct machine_config {
     const char *usb_devices[USB_MOST];
     unsigned usb_device_count;
     int poll_window_us; /* -x-poll US; -1: the default */
+    unsigned io_threads; /* -x-io-threads; 0: the default */
     const char *metrics; /* -x-metrics PATH; NULL: no socket */
     const char *record; /* -record FILE; NULL: no */
     uint64_t record_bytes;

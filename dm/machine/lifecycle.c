@@ -14,6 +14,7 @@
 #include "dm/machine/bare.h"
 #include "dm/machine/gather.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/pv.h"
 #include "dm/machine/record.h"
 #include "dm/xen/domain.h"
 #include "dm/xen/store.h"
@@ -238,10 +239,15 @@ static void finish(void *arg)
     loop_stop(m->loop);
 }
 
+static void pv_stopped(void *arg)
+{
+    drain_all(arg, finish, arg);
+}
+
 void machine_quit(struct machine *m)
 {
     if (m->quitting)
         return;
     m->quitting = true;
-    drain_all(m, finish, m);
+    machine_stop_pv(m, pv_stopped, m);
 }

@@ -23,6 +23,7 @@
 #include "dm/machine/bare.h"
 #include "dm/machine/hotplug.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/pv.h"
 #include "dm/machine/record.h"
 #include "dm/machine/unplug.h"
 #include "dm/net/netport.h"
@@ -412,6 +413,8 @@ int machine_start(struct machine *m, struct error *err)
     if (rc == 0)
         rc = store_watch(&m->release_watch, m->store, "@releaseDomain", on_release, m, err);
     if (rc == 0)
+        rc = machine_open_pv(m, err);
+    if (rc == 0)
         m->state = m->config->paused ? RUN_PRELAUNCH : RUN_RUNNING;
     return rc;
 }
@@ -439,6 +442,7 @@ void machine_close(struct machine *m)
     store_unwatch(m->release_watch);
     for (unsigned i = 0; i < SEATS; i++)
         loop_join_thread(m->seats[i].loop);
+    machine_close_pv(m);
     record_close(m);
     vnc_close(m->vnc); /* drops its viewers, so the display's loop must stand still */
     while (m->placed_count)

@@ -17,6 +17,7 @@ struct input;
 struct json_t;
 struct loop;
 struct netport;
+struct pv;
 struct reel;
 struct replay;
 struct screen;
@@ -60,6 +61,7 @@ struct machine {
     const struct machine_config *config;
     struct domain *domain; /* NULL under qtest, as is the store */
     struct bare *bare;     /* what a machine without Xen stands on; else NULL */
+    struct pv *pv; /* NULL: no PV backends */
     struct store *store;
     struct store_watch *release_watch;
     struct loop *loop; /* the machine loop */

@@ -10,6 +10,9 @@
 #include "dm/base/loop.h"
 #include "dm/xen/store.h"
 
+#define TRANSACTION_TRIES 100
+#define EVENTS_A_PASS 64
+
 struct store_watch {
     struct store_watch *next;
     struct store *store;
@@ -29,9 +32,10 @@ struct store {
 static void on_ready(void *arg, unsigned events)
 {
     struct store *s = arg;
-    char **hit;
+    char **hit = NULL;
 
-    while ((hit = xs_check_watch(s->xs))) {
+    /* a guest may write faster than we read: others get their turn in between */
+    for (int i = 0; i < EVENTS_A_PASS && (hit = xs_check_watch(s->xs)); i++) {
         for (struct store_watch *w = s->watches; w; w = w->next)
             if (!strcmp(w->token, hit[XS_WATCH_TOKEN])) {
                 w->fn(w->arg);
@@ -39,7 +43,7 @@ static void on_ready(void *arg, unsigned events)
             }
         free(hit);
     }
-    if (errno != EAGAIN && errno != EINTR) {
+    if (!hit && errno != EAGAIN && errno != EINTR) {
         log_error("the connection to xenstore is gone: errno %d", errno);
         watch_close(s->watch);
         s->watch = NULL;
@@ -105,6 +109,57 @@ int store_mkdir(struct store *s, const char *path, struct error *err)
     if (!xs_mkdir(s->xs, XBT_NULL, path))
         return error_errno(err, "make xenstore directory %s", path);
     return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char **store_list(struct store *s, const char *path, unsigned *count)
+{
+    char **list = xs_directory(s->xs, XBT_NULL, path, count);
+
+    if (!list)
+        *count = 0;
+    else
+        qsort(list, *count, sizeof(*list), by_name);
+    return list;
+}
+
+void store_free_list(char **list)
+{
+    free(list); /* one piece, as the library gives it */
+}
+
+static bool put_pair(struct store *s, xs_transaction_t t, const char *const pair[2])
+{
+    if (pair[1])
+        return xs_write(s->xs, t, pair[0], pair[1], (unsigned)strlen(pair[1]));
+    return xs_rm(s->xs, t, pair[0]) || errno == ENOENT;
+}
+
+int store_write_all(struct store *s, const char *const (*pairs)[2], struct error *err)
+{
+    for (unsigned tries = 0; tries < TRANSACTION_TRIES; tries++) {
+        xs_transaction_t t = xs_transaction_start(s->xs);
+        bool ok = t != XBT_NULL;
+
+        for (unsigned i = 0; ok && pairs[i][0]; i++)
+            ok = put_pair(s, t, pairs[i]);
+        if (!ok) {
+            int rc = error_errno(err, "write %s to xenstore", pairs[0][0]);
+
+            if (t != XBT_NULL)
+                xs_transaction_end(s->xs, t, true);
+            return rc;
+        }
+        if (xs_transaction_end(s->xs, t, false))
+            return 0;
+        if (errno != EAGAIN)
+            return error_errno(err, "write %s to xenstore", pairs[0][0]);
+    }
+    return error_set(err, -EAGAIN, "write %s to xenstore: others kept changing it", pairs[0][0]);
 }
 
 int store_watch(struct store_watch **out, struct store *s, const char *path, void (*fn)(void *arg),

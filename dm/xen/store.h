@@ -17,6 +17,16 @@ char *store_read(struct store *store, const char *path);
 void store_remove(struct store *store, const char *path);
 int store_mkdir(struct store *store, const char *path, struct error *err);
 
+/* The names right below `path`, sorted; free with store_free_list(). NULL and *count 0: none. */
+char **store_list(struct store *store, const char *path, unsigned *count);
+void store_free_list(char **list);
+
+/*
+ * Several writes seen by others as one, or not at all: pairs of a path and a value (NULL removes),
+ * ended by a NULL path.
+ */
+int store_write_all(struct store *store, const char *const (*pairs)[2], struct error *err);
+
 /* fn(arg) when `path` or something below it changed, and once soon after this call. */
 struct store_watch;
 int store_watch(struct store_watch **out, struct store *store, const char *path,

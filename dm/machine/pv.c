@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What PV backends get of the machine, and their coming and going with it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "dm/base/bytes.h"
+#include "dm/base/clock.h"
+#include "dm/base/error.h"
+#include "dm/base/loop.h"
+#include "dm/block/drive.h"
+#include "dm/machine/machine.h"
+#include "dm/machine/pv.h"
+#include "dm/xen/domain.h"
+#include "pv-backends/catalogue.h"
+#include "pv-backends/host.h"
+
+#define LOOPS_DEFAULT 4u
+#define POLL_DEFAULT (50 * NS_PER_US)
+
+struct pv {
+    struct pv_host host;
+    struct pv_bus *bus;
+};
+
+static struct disk *find_disk(void *arg, const char *path)
+{
+    struct machine *m = arg;
+
+    for (unsigned i = 0; i < m->drive_count; i++) {
+        struct disk *disk = drive_disk(m->drives[i]);
+
+        if (disk && !strcmp(disk_path(disk), path))
+            return disk_ref(disk);
+    }
+    return NULL;
+}
+
+static struct chardev *find_chardev(void *arg, const char *id)
+{
+    return machine_chardev(arg, id);
+}
+
+int machine_open_pv(struct machine *m, struct error *err)
+{
+    const struct machine_config *c = m->config;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t poll = c->poll_window_us >= 0 ? (uint64_t)c->poll_window_us * NS_PER_US
+                    : cpus < 2             ? 0
+                                           : POLL_DEFAULT;
+    struct pv *pv;
+    int rc;
+
+    if (!pv_classes[0] || m->bare || c->restricted)
+        return 0;
+    pv = calloc(1, sizeof(*pv));
+    if (!pv)
+        return error_set(err, -ENOMEM, "PV backends: out of memory");
+    m->pv = pv;
+    pv->host = (struct pv_host){ .backing = domain_backing(m->domain), .input = m->input,
+                                 .find_disk = find_disk, .find_chardev = find_chardev, .arg = m };
+    rc = pv_io_pool_open(&pv->host.pool, c->domid,
+                         c->io_threads ? c->io_threads : MIN((unsigned)MAX(cpus, 1), LOOPS_DEFAULT),
+                         poll, err);
+    if (rc == 0)
+        rc = pv_bus_open(&pv->bus, m->store, m->loop, c->domid, pv_classes, &pv->host, err);
+    return rc;
+}
+
+void machine_stop_pv(struct machine *m, void (*done)(void *arg), void *arg)
+{
+    if (m->pv && m->pv->bus)
+        pv_bus_stop(m->pv->bus, done, arg);
+    else
+        loop_post(m->loop, done, arg);
+}
+
+void machine_close_pv(struct machine *m)
+{
+    if (!m->pv)
+        return;
+    pv_io_pool_stop(m->pv->host.pool);
+    pv_bus_close(m->pv->bus);
+    pv_io_pool_close(m->pv->host.pool);
+    free(m->pv);
+    m->pv = NULL;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PV_BACKENDS_HOST_H
+#define PV_BACKENDS_HOST_H
+#include <stdbool.h>
+#include <stdint.h>
+struct backing;
+struct chardev;
+struct disk;
+struct disk_queue;
+struct error;
+struct evtchn;
+struct grants;
+struct input;
+struct loop;
+struct netport;
+
+/*
+ * What PV backends get from the process that they live in. machine/ fills it in; tests make one of
+ * their own.
+ */
+struct pv_host {
+    struct pv_io_pool *pool;
+    struct backing *backing; /* of frames that are named by GFN, not by grant (console 0, vfb) */
+    struct input *input;     /* NULL: none */
+    /*
+     * A disk that the machine has open already under this path, with a reference for the caller;
+     * NULL: none. The machine loop's.
+     */
+    struct disk *(*find_disk)(void *arg, const char *path);
+    struct chardev *(*find_chardev)(void *arg, const char *id); /* stays the machine's; or NULL */
+    void *arg;
+};
+
+/* ---- I/O loops: where queues live ---- */
+struct pv_io_pool;
+
+/* What a loop of the pool has. Used on that loop, but for connecting and disconnecting. */
+struct pv_io {
+    struct loop *loop;
+    struct grants *grants;
+    struct evtchn *evtchn;
+    struct disk_queue *queue; /* opened when pv_io_queue() is first asked */
+    unsigned index;
+};
+
+/* `most` loops for one frontend domain; a thread is started when a queue first asks for its loop. */
+int pv_io_pool_open(struct pv_io_pool **out, unsigned domid, unsigned most, uint64_t poll_ns,
+                    struct error *err);
+void pv_io_pool_stop(struct pv_io_pool *pool);  /* ends the threads; NULL is fine */
+void pv_io_pool_close(struct pv_io_pool *pool); /* no queue is left on any loop; NULL is fine */
+/*
+ * The loop for the next queue, in turn; `spread` asks for one that differs from other queues of the
+ * same device. The machine loop's.
+ */
+int pv_io_get(struct pv_io_pool *pool, unsigned spread, struct pv_io **out, struct error *err);
+/* This loop's way to disks. That loop's, or before a message is posted to it. */
+int pv_io_queue(struct pv_io *io, struct error *err);
+#endif

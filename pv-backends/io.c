@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pool of I/O loops. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "dm/base/bytes.h"
+#include "dm/base/error.h"
+#include "dm/base/loop.h"
+#include "dm/block/disk.h"
+#include "dm/xen/evtchn.h"
+#include "dm/xen/grant.h"
+#include "pv-backends/host.h"
+
+#define LOOPS_MOST 16
+
+struct pv_io_pool {
+    unsigned domid, most, next;
+    uint64_t poll_ns;
+    struct pv_io ios[LOOPS_MOST];
+};
+
+int pv_io_pool_open(struct pv_io_pool **out, unsigned domid, unsigned most, uint64_t poll_ns,
+                    struct error *err)
+{
+    struct pv_io_pool *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return error_set(err, -ENOMEM, "PV backends: out of memory");
+    p->domid = domid;
+    p->most = MIN(MAX(most, 1), LOOPS_MOST);
+    p->poll_ns = poll_ns;
+    *out = p;
+    return 0;
+}
+
+static void close_io(struct pv_io *io)
+{
+    loop_join_thread(io->loop);
+    disk_queue_close(io->queue);
+    evtchn_close(io->evtchn);
+    grants_close(io->grants);
+    loop_close(io->loop);
+    *io = (struct pv_io){ 0 };
+}
+
+void pv_io_pool_stop(struct pv_io_pool *p)
+{
+    for (unsigned i = 0; p && i < p->most; i++)
+        loop_join_thread(p->ios[i].loop);
+}
+
+void pv_io_pool_close(struct pv_io_pool *p)
+{
+    if (!p)
+        return;
+    for (unsigned i = 0; i < p->most; i++)
+        close_io(&p->ios[i]);
+    free(p);
+}
+
+static int open_io(struct pv_io_pool *p, struct pv_io *io, unsigned index, struct error *err)
+{
+    char name[16];
+    int rc;
+
+    snprintf(name, sizeof(name), "io%u", index);
+    rc = loop_open(&io->loop, name, err);
+    if (rc < 0)
+        return rc;
+    io->index = index;
+    loop_set_poll_window(io->loop, p->poll_ns);
+    rc = grants_open(&io->grants, p->domid, err);
+    if (rc == 0)
+        rc = evtchn_open(&io->evtchn, io->loop, err);
+    if (rc == 0)
+        rc = loop_start_thread(io->loop, err);
+    if (rc < 0)
+        close_io(io);
+    return rc;
+}
+
+int pv_io_get(struct pv_io_pool *p, unsigned spread, struct pv_io **out, struct error *err)
+{
+    unsigned index = spread ? (p->next - 1 + spread) % p->most : p->next++ % p->most;
+    struct pv_io *io = &p->ios[index];
+    int rc = io->loop ? 0 : open_io(p, io, index, err);
+
+    if (rc == 0)
+        *out = io;
+    return rc;
+}
+
+int pv_io_queue(struct pv_io *io, struct error *err)
+{
+    return io->queue ? 0 : disk_queue_open(&io->queue, io->loop, err);
+}
