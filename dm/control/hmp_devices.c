@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What people type about drives and devices: drive_add, drive_del, device_add, device_del. The words
- * after them are the command line's.
+ * What people type about drives and devices: drive_add, drive_del, device_add, device_del. The
+ * words after them are the command line's.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,8 @@
 #include "dm/base/error.h"
 #include "dm/control/option_words.h"
 
-#define LOW_MOST 0xe0000000ull  /* RAM below 4 GiB of an i440FX PC: all of it, or, if it has more, \
+#define LOW_MOST                                                                                   \
+    0xe0000000ull               /* RAM below 4 GiB of an i440FX PC: all of it, or, if it has more, \
                                  */
 #define LOW_SPLIT 0xc0000000ull /* this much */
 #define CD_INDEX 2
@@ -176,6 +177,28 @@ static int take_uuid(struct machine_config *c, const char *option, const char *t
     return 0;
 }
 
+static int take_bios(struct machine_config *c, const char *option, const char *text,
+                     struct error *err)
+{
+    c->bios = options_keep(c, text);
+    return 0;
+}
+
+/* A drive; if=pflash is the firmware's, which is all that such tests ask of it. */
+static int take_drive(struct machine_config *c, const char *option, const char *text,
+                      struct error *err)
+{
+    struct words w;
+    int rc = words_split(c, &w, option, text, false, err);
+
+    if (rc < 0 || !words_get(&w, "if") || strcmp(words_get(&w, "if"), "pflash"))
+        return rc < 0 ? rc : option_drive(c, option, text, err);
+    if (!words_get(&w, "file"))
+        return error_set(err, -EINVAL, "%s %s: file= is missing", option, text);
+    c->bios = words_get(&w, "file");
+    return 0;
+}
+
 static int take_global(struct machine_config *c, const char *option, const char *text,
                        struct error *err)
 {
@@ -279,6 +302,8 @@ static const struct option table[] = {
     { "-vga", true, take_vga, NULL },
     { "-no-fd-bootchk", false, take_no_fd_check, NULL },
     { "-uuid", true, take_uuid, NULL },
+    { "-bios", true, take_bios, NULL },
+    { "-drive", true, take_drive, NULL },
     { "-global", true, take_global, NULL },
     { "-hda", true, take_disk, NULL },
     { "-hdb", true, take_disk, NULL },

@@ -106,6 +106,7 @@ struct machine_config {
     const char *vga;        /* -vga; NULL: not said */
     const char *boot_once;  /* order until the first reset; NULL: as ever */
     const char *uuid;
+    const char *bios; /* -bios: what lies at the end of the first 4 GiB; NULL: nothing */
     bool boot_menu;
     struct pair globals[GLOBALS_MOST]; /* "ide-hd.serial" */
     unsigned global_count;

@@ -5,7 +5,10 @@
  * is RAM, with the devices' regions above it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "devices/core/device.h"
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
@@ -35,6 +38,8 @@ struct bare {
         void (*fn)(void *arg, unsigned irq, bool level);
         void *arg;
     } irq;
+    uint8_t *firmware; /* ends at 4 GiB, and its last part at 1 MiB too */
+    size_t firmware_bytes;
     const char *reset_reason; /* of the reset that is on its way; NULL: none is */
 };
 
@@ -232,6 +237,84 @@ bool bare_start(struct bare *b, struct io_work *work, uint64_t *data)
     return io_start(work, data);
 }
 
+/* ---- ROM and shadow RAM: the host bridge says which of the two an area of 16 KiB is ---- */
+
+#define SHADOW 0xc0000u
+#define SHADOW_END 0x100000u
+#define BIOS_AREA 0xf0000u /* one area of 64 KiB, and the first nibble */
+#define PAM 0x59
+#define READ_RAM 1u
+#define WRITE_RAM 2u
+#define LOW_COPY (128 * KIB) /* of the firmware, below 1 MiB */
+
+static unsigned shadow(const struct bare *b, uint64_t addr)
+{
+    unsigned nibble = addr >= BIOS_AREA ? 1 : 2 + (unsigned)(addr - SHADOW) / 0x4000;
+
+    return pci_routes_read(b->pci, 0, PAM + nibble / 2, 1) >> (nibble & 1 ? 4 : 0) &
+           (READ_RAM | WRITE_RAM);
+}
+
+static bool in_shadow(uint64_t addr)
+{
+    return addr >= SHADOW && addr < SHADOW_END;
+}
+
+/* The firmware's byte at an address, NULL where there is none. */
+static const uint8_t *firmware_at(const struct bare *b, uint64_t addr)
+{
+    uint64_t end = addr < SHADOW_END ? SHADOW_END : 4 * GIB;
+    uint64_t most = addr < SHADOW_END ? MIN(b->firmware_bytes, LOW_COPY) : b->firmware_bytes;
+
+    return addr < end && end - addr <= most ? b->firmware + b->firmware_bytes - (end - addr) : NULL;
+}
+
+static void read_plain(struct bare *b, uint64_t addr, uint8_t *p, size_t n)
+{
+    bool top = b->firmware && addr < 4 * GIB && addr + n > 4 * GIB - b->firmware_bytes;
+    bool rom = top || (in_shadow(addr) && !shadow(b, addr));
+
+    if (!rom) {
+        if (!local_guest_read(b->backing, addr, p, n))
+            memset(p, 0, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *byte = firmware_at(b, addr + i);
+
+        if (byte || in_shadow(addr + i))
+            p[i] = byte ? *byte : 0;
+        else if (!local_guest_read(b->backing, addr + i, p + i, 1))
+            p[i] = 0;
+    }
+}
+
+static void write_plain(struct bare *b, uint64_t addr, const uint8_t *p, size_t n)
+{
+    if (!in_shadow(addr) || shadow(b, addr) & WRITE_RAM)
+        local_guest_write(b->backing, addr, p, n);
+}
+
+static int load_firmware(struct bare *b, const char *path, struct error *err)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        rc = error_errno(err, "open the firmware %s", path);
+    } else if (st.st_size <= 0 || st.st_size > (off_t)(16 * MIB)) {
+        rc = error_set(err, -EINVAL, "the firmware %s has to be of 1 byte to 16 MiB", path);
+    } else {
+        b->firmware_bytes = (size_t)st.st_size;
+        b->firmware = calloc(1, b->firmware_bytes);
+        if (!b->firmware || read(fd, b->firmware, b->firmware_bytes) != st.st_size)
+            rc = error_set(err, -EIO, "the firmware %s cannot be read", path);
+    }
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 /* How far the bytes from `addr` on are of one kind, up to the end of the page. */
 static size_t run_of(const struct bare *b, uint64_t addr, size_t most, bool *device)
 {
@@ -265,8 +348,8 @@ void bare_read(struct bare *b, uint64_t addr, void *buf, size_t length)
         if (device) {
             n = piece(addr, n);
             put_le(p, (unsigned)n, space_read(b->mmio, addr, (unsigned)n));
-        } else if (!local_guest_read(b->backing, addr, p, n)) {
-            memset(p, 0, n);
+        } else {
+            read_plain(b, addr, p, n);
         }
     }
 }
@@ -282,7 +365,7 @@ void bare_write(struct bare *b, uint64_t addr, const void *buf, size_t length)
             n = piece(addr, n);
             space_write(b->mmio, addr, (unsigned)n, get_le(p, (unsigned)n));
         } else {
-            local_guest_write(b->backing, addr, p, n);
+            write_plain(b, addr, p, n);
         }
     }
 }
@@ -332,6 +415,8 @@ int bare_open(struct machine *m, struct error *err)
         rc = pci_routes_open(&b->pci, NULL, NULL, err);
     if (rc == 0)
         rc = memory_open(&m->seats[SEAT_MACHINE].memory, b->backing, &m->layout, 0, err);
+    if (rc == 0 && m->config->bios)
+        rc = load_firmware(b, m->config->bios, err);
     if (rc < 0)
         return rc; /* machine_close() takes it apart */
     b->targets = (struct io_targets){ b->ports, b->mmio, b->pci, m->seats[SEAT_MACHINE].memory };
@@ -347,5 +432,6 @@ void bare_close(struct bare *b)
     space_close(b->mmio);
     pci_routes_close(b->pci);
     local_backing_close(b->backing);
+    free(b->firmware);
     free(b);
 }

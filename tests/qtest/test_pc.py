@@ -107,6 +107,43 @@ class Memory(Test):
         self.assertEqual(cmos(m, 0x5b) | cmos(m, 0x5c) << 8, 2 * 1024 * 16)
 
 
+class Shadow(Test):
+    AREAS = [(0xf0000, 0x59, 4), *((0xc0000 + 0x4000 * i, 0x5a + i // 2, 4 * (i & 1))
+                                   for i in range(12))]
+
+    def test_ram_behind_rom_is_as_the_host_bridge_says(self):
+        m = self.machine("-nodefaults")
+        for base, register, shift in self.AREAS:
+            def pam(flags):
+                m.config(0, register, 1, flags << shift)
+            pam(1)
+            self.assertEqual(m.peek(base, 0x4000), bytes(0x4000))
+            m.ask(f"memset {base} 0x4000 0x41")  # not for writing
+            self.assertEqual(m.readb(base), 0)
+            pam(3)
+            m.ask(f"memset {base} 0x4000 0x42")
+            self.assertEqual(m.peek(base, 0x4000), b"\x42" * 0x4000)
+            pam(0)
+            self.assertEqual(m.peek(base, 0x4000), bytes(0x4000))
+            m.ask(f"memset {base} 0x4000 0x43")
+            pam(1)
+            self.assertEqual(m.readb(base + 0x3fff), 0x42)
+            pam(0)
+
+    def test_firmware_lies_at_the_end_of_four_gigabytes_and_of_one_megabyte(self):
+        data = bytes(range(256)) * 768  # 192 KiB: more than fits below 1 MiB
+        for words in (("-bios", self.image(0, data)),
+                      ("-drive", f"if=pflash,format=raw,file={self.image(0, data)}")):
+            m = self.machine("-S", *words)
+            self.assertEqual(m.peek((1 << 32) - len(data), len(data)), data)
+            self.assertEqual(m.peek(0xe0000, 0x20000), data[-0x20000:])
+            self.assertEqual(m.peek(0xdff00, 0x100), bytes(0x100))
+            m.writel(0xffff0, 0)
+            self.assertEqual(m.peek(0xffff0, 16), data[-16:])
+        with self.assertRaisesRegex(Failed, "firmware"):
+            self.machine("-bios", "/nonesuch")
+
+
 class FwCfg(Test):
     def item(self, m, number, length):
         m.outw(0x510, number)
