@@ -80,7 +80,7 @@ check-unit: $(TESTS)
 
 check-fast: packages
 	@$(MAKE) --no-print-directory SAN=address,undefined check-unit check-arrows
-	@$(MAKE) --no-print-directory check-whole check-qtest
+	@$(MAKE) --no-print-directory check-whole check-oracle check-qtest
 
 check: packages
 	@tests/check

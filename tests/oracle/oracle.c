@@ -32,6 +32,7 @@ struct difference {
 
 static struct difference list[LISTED];
 static unsigned listed;
+static size_t compared;
 
 static void read_list(void)
 {
@@ -161,9 +162,9 @@ static void judge(struct tally *tally, const char *what, const char *ours, const
  * answer), what is only there is compared with nothing, "-".
  */
 static unsigned compare(const char *script, const struct transcript *ours,
-                        const struct transcript *stock)
+                        const struct transcript *stock, unsigned shown)
 {
-    struct tally tally = { script, 0, getenv("SHOW") ? (unsigned)atoi(getenv("SHOW")) : SHOWN };
+    struct tally tally = { script, 0, shown };
     size_t i = 0, k = 0;
 
     while (i < ours->count || k < stock->count) {
@@ -210,20 +211,41 @@ static void play(struct transcript *t, const struct dm_config *config, oracle_sc
     CHECK_EQ(dm_close(&dm, SIGTERM, END_MS), 0);
 }
 
-void oracle(const char *name, const struct dm_config *config, oracle_script *script, void *arg)
+unsigned oracle_differences(const char *name, const struct dm_config *config, oracle_script *script,
+                            void *arg, unsigned shown)
 {
     struct transcript ours = { .stock = false }, stock = { .stock = true };
     unsigned bad;
 
     read_list();
-    for (unsigned i = 0; i < listed; i++)
-        list[i].used = false;
     play(&ours, config, script, arg);
     play(&stock, config, script, arg);
-    bad = compare(name, &ours, &stock);
-    bad += complain_of_unused(name);
-    printf("%s: %zu answers compared, %u differences not listed\n", name, ours.count, bad);
+    bad = compare(name, &ours, &stock, shown);
+    compared += ours.count;
     drop(&ours);
     drop(&stock);
+    return bad;
+}
+
+static void begin(void)
+{
+    read_list();
+    compared = 0;
+    for (unsigned i = 0; i < listed; i++)
+        list[i].used = false;
+}
+
+void oracle_end(const char *name, unsigned bad)
+{
+    bad += complain_of_unused(name);
+    printf("%s: %zu answers compared, %u differences not listed\n", name, compared, bad);
+    begin();
     CHECK_EQ(bad, 0);
+}
+
+void oracle(const char *name, const struct dm_config *config, oracle_script *script, void *arg)
+{
+    begin();
+    oracle_end(name, oracle_differences(name, config, script, arg,
+                                        getenv("SHOW") ? (unsigned)atoi(getenv("SHOW")) : SHOWN));
 }

@@ -19,6 +19,11 @@ typedef void oracle_script(struct transcript *t, const struct dm *dm, void *arg)
 
 void oracle(const char *name, const struct dm_config *config, oracle_script *script, void *arg);
 
+/* The same in parts, for a test that plays many scripts under one name. */
+unsigned oracle_differences(const char *name, const struct dm_config *config, oracle_script *script,
+                            void *arg, unsigned shown);
+void oracle_end(const char *name, unsigned bad); /* fails where bad, or the list has too much */
+
 void note(struct transcript *t, uint64_t value, const char *what, ...)
     __attribute__((format(printf, 3, 4)));
 void note_text(struct transcript *t, const char *value, const char *what, ...)
