@@ -492,10 +492,8 @@ void hid_detach(struct hid *h)
 
 void hid_reset(struct hid *h)
 {
-    uint8_t kind = h->regs->kind;
-
     memset(h->regs, 0, sizeof(*h->regs));
-    h->regs->kind = kind;
+    h->regs->kind = (uint8_t)h->kind; /* as plugged, whatever a refused state left there */
     h->regs->protocol = 1;
     if (h->source)
         input_deactivate(h->source);

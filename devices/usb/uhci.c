@@ -73,7 +73,8 @@ static void reset_ports(struct uhci *u)
 {
     for (unsigned i = 0; i < UHCI_PORTS; i++) {
         u->regs->portsc[i] = PORT_ONE;
-        if (!u->regs->hid[i].kind)
+        memset(&u->regs->hid[i], 0, sizeof(u->regs->hid[i]));
+        if (u->hid[i].kind == HID_NONE)
             continue;
         u->regs->portsc[i] |= PORT_CONNECTED | PORT_CONNECT_CHANGE;
         hid_reset(&u->hid[i]);
@@ -154,7 +155,7 @@ static void write_port(struct uhci *u, unsigned port, uint16_t value)
 {
     uint16_t *sc = &u->regs->portsc[port], was = *sc;
 
-    if (value & PORT_RESET && !(was & PORT_RESET) && u->regs->hid[port].kind)
+    if (value & PORT_RESET && !(was & PORT_RESET) && u->hid[port].kind != HID_NONE)
         hid_reset(&u->hid[port]);
     *sc &= (uint16_t) ~(value & PORT_CLEARS);
     *sc = (uint16_t)((*sc & ~PORT_WRITABLE) | (value & PORT_WRITABLE));

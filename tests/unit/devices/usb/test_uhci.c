@@ -494,6 +494,25 @@ TEST(a_saved_state_of_another_device_is_refused)
     usb_close(&u);
 }
 
+TEST(a_reset_after_a_refused_state_gives_what_is_plugged)
+{
+    static uint8_t fresh[8192];
+    struct error err = { "" };
+    struct usb u;
+    size_t n;
+
+    usb_open(&u, "tablet"); /* and nothing in the other port */
+    n = device_class_of(u.dev)->regs_size;
+    device_reset(u.dev);
+    memcpy(fresh, device_regs(u.dev), n);
+    memset((uint8_t *)device_regs(u.dev) + n / 2, 1, n - n / 2);
+    CHECK(device_check_regs(u.dev, &err) < 0);
+    device_reset(u.dev);
+    CHECK_MEM(device_regs(u.dev), fresh, n);
+    CHECK_EQ(device_check_regs(u.dev, &err), 0);
+    usb_close(&u);
+}
+
 TEST(reset_equals_fresh_and_everything_is_saved)
 {
     struct usb u;
