@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The bench: a board without Xen, and the checks that every device must pass. */
+#include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 #include "tests/kit/pc.h"
 
 #define WAIT_SECONDS 10
+#define FENCE_BYTES 256
 
 static void isa_irq(void *arg, unsigned irq, bool level)
 {
@@ -126,6 +128,9 @@ void pc_close(struct pc *pc)
     space_close(pc->board.mmio);
     pci_routes_close(pc->board.pci);
     memory_close(pc->board.memory);
+    for (unsigned i = 0; i < ARRAY_SIZE(pc->fences); i++)
+        if (pc->fences[i])
+            ASAN_UNPOISON_MEMORY_REGION(pc->fences[i], FENCE_BYTES);
     arena_close(pc->board.arena);
     local_backing_close(pc->backing);
     loop_close(pc->loop);
@@ -139,6 +144,17 @@ void pc_give(struct pc *pc, const char *kind, const char *id, void *end)
     pc->ends[pc->end_count++].end = end;
 }
 
+/* Behind a device's registers: under ASan, who runs off them is seen. */
+static void fence(struct pc *pc)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "fence%u", pc->device_count);
+    pc->fences[pc->device_count] = arena_piece(pc->board.arena, name, FENCE_BYTES);
+    if (pc->fences[pc->device_count])
+        ASAN_POISON_MEMORY_REGION(pc->fences[pc->device_count], FENCE_BYTES);
+}
+
 struct device *pc_plug(struct pc *pc, const struct device_class *cls, const char *options)
 {
     struct error err = { "" };
@@ -147,6 +163,7 @@ struct device *pc_plug(struct pc *pc, const struct device_class *cls, const char
     CHECK(pc->device_count < ARRAY_SIZE(pc->devices));
     snprintf(id, sizeof(id), "dev%u", pc->device_count);
     must(device_attach(&pc->devices[pc->device_count], &pc->board, cls, id, options, &err), &err);
+    fence(pc);
     return pc->devices[pc->device_count++];
 }
 

@@ -32,6 +32,7 @@ struct pc {
     } ends[16];
     unsigned end_count;
     struct device *devices[16];
+    void *fences[16]; /* in the arena, behind each device's registers */
     unsigned device_count;
 };
 
