@@ -6,6 +6,7 @@
  * are ignored, as they are in hardware that came after 2.4.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "devices/platform/platform.h"
 #include "dm/base/bytes.h"
@@ -25,6 +26,18 @@ enum {
     BOOT_MENU = 0x0e,
     CPUS_MOST = 0x0f,
     FILES = 0x19,
+    FIRST_FILE = 0x20,
+};
+
+#define ITEM_MOST 160
+
+/* Files, and the options that they are made of; a file whose option is not given is not there. */
+static const struct {
+    const char *name, *option;
+    unsigned size;
+} files[] = {
+    { "etc/boot-fail-wait", "reboot-timeout", 4 },
+    { "etc/boot-menu-wait", "splash-time", 2 },
 };
 
 #define ID_PORTS 1u
@@ -61,10 +74,37 @@ static void put_uuid(const char *text, uint8_t out[16])
         }
 }
 
-/* The bytes of an item, and how many: none of an item that is not there. */
-static unsigned item(struct device *dev, unsigned number, uint8_t out[16])
+/* The directory: a count, and for each file its size, its number and its name, big-endian. */
+static unsigned directory(struct device *dev, uint8_t *out)
 {
-    memset(out, 0, 16);
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(files); i++) {
+        uint8_t *entry = out + 4 + 64 * count;
+
+        if (!*device_text(dev, files[i].option))
+            continue;
+        put_be32(entry, files[i].size);
+        put_be16(entry + 4, (uint16_t)(FIRST_FILE + i));
+        memcpy(entry + 8, files[i].name, strlen(files[i].name));
+        count++;
+    }
+    put_be32(out, count);
+    return 4 + 64 * count;
+}
+
+static unsigned file(struct device *dev, unsigned i, uint8_t *out)
+{
+    if (i >= ARRAY_SIZE(files) || !*device_text(dev, files[i].option))
+        return 0;
+    put_le(out, files[i].size, (uint64_t)strtoll(device_text(dev, files[i].option), NULL, 0));
+    return files[i].size;
+}
+
+/* The bytes of an item, and how many: none of an item that is not there. */
+static unsigned item(struct device *dev, unsigned number, uint8_t out[ITEM_MOST])
+{
+    memset(out, 0, ITEM_MOST);
     switch (number) {
     case SIGNATURE:
         memcpy(out, "QEMU", 4);
@@ -87,17 +127,17 @@ static unsigned item(struct device *dev, unsigned number, uint8_t out[16])
     case BOOT_MENU:
         put_le16(out, device_flag(dev, "menu"));
         return 2;
-    case FILES: /* the directory: no files */
-        return 4;
+    case FILES:
+        return directory(dev, out);
     default:
-        return 0;
+        return number >= FIRST_FILE ? file(dev, number - FIRST_FILE, out) : 0;
     }
 }
 
 static uint8_t next_byte(struct device *dev)
 {
     struct fw_cfg_regs *r = device_regs(dev);
-    uint8_t bytes[16];
+    uint8_t bytes[ITEM_MOST];
     unsigned length = item(dev, r->item & 0x3fff, bytes);
 
     return r->at < length ? bytes[r->at++] : 0;
@@ -215,8 +255,10 @@ static void reset(struct device *dev)
 }
 
 static const struct device_option options[] = {
-    { "ram", OPTION_NUMBER, "0" },  { "cpus", OPTION_NUMBER, "1" }, { "uuid", OPTION_TEXT, "" },
-    { "menu", OPTION_BOOL, "off" }, { NULL, OPTION_TEXT, NULL },
+    { "ram", OPTION_NUMBER, "0" },         { "cpus", OPTION_NUMBER, "1" },
+    { "uuid", OPTION_TEXT, "" },           { "menu", OPTION_BOOL, "off" },
+    { "reboot-timeout", OPTION_TEXT, "" }, { "splash-time", OPTION_TEXT, "" },
+    { NULL, OPTION_TEXT, NULL },
 };
 
 static const struct saved_field saved[] = {

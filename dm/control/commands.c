@@ -145,8 +145,8 @@ static const struct command_row rows[] = {
     { "query-block-jobs", "", run_query_nothing, false },
     { "query-migrate", "", run_query_migrate, false },
     { "migrate", "uri:s *", run_save, false },
-    { "qom-list", "path:s", run_qom_list, false },
-    { "qom-get", "path:s property:s", run_qom_get, false },
+    { "qom-list", "path:s", run_qom_list, true },
+    { "qom-get", "path:s property:s", run_qom_get, true },
     { "query-chardev", "", run_chardev, false },
     { "query-vnc", "", run_vnc, false },
     { "change-vnc-password", "password:s", run_vnc_password, false },
@@ -186,7 +186,7 @@ static const struct command_row rows[] = {
 
     { "screendump", "filename:s device:s? head:i? format:s?", run_screendump, false },
     { "send-key", "keys:a hold-time:i?", run_send_key, false },
-    { "human-monitor-command", "command-line:s cpu-index:i?", run_human, false },
+    { "human-monitor-command", "command-line:s cpu-index:i?", run_human, true },
 };
 
 const struct command_row *command_at(unsigned i)

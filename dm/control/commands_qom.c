@@ -18,31 +18,30 @@
 
 /* Names of devices that are not a class of their own, and what stands behind them. */
 static const struct {
-    const char *name, *parent, *cls;
-    bool user; /* -device and device_add take it */
+    const char *name, *cls;
 } types[] = {
-    { "i440FX-pcihost", "pci-host-bridge", "i440FX", false },
-    { "e1000", "e1000-base", "e1000", true },
-    { "e1000-82540em", "e1000-base", "e1000", true },
-    { "rtl8139", "pci-device", "rtl8139", true },
-    { "VGA", "pci-vga", "VGA", true },
-    { "cirrus-vga", "pci-device", "cirrus-vga", true },
-    { "piix3-usb-uhci", "pci-uhci-usb", "piix3-usb-uhci", true },
-    { "usb-tablet", "usb-hid", NULL, true },
-    { "usb-mouse", "usb-hid", NULL, true },
-    { "usb-kbd", "usb-hid", NULL, true },
-    { "ide-hd", "ide-device", NULL, true },
-    { "ide-cd", "ide-device", NULL, true },
-    { "isa-debugcon", "isa-device", "isa-debugcon", true },
-    { "isa-serial", "isa-device", "isa-serial", false },
-    { "isa-parallel", "isa-device", "isa-parallel", false },
-    { "i8042", "isa-device", "i8042", false },
-    { "i8257", "isa-device", "i8257", false },
-    { "i440FX", "pci-device", "i440FX", false },
-    { "PIIX3", "pci-piix3", "PIIX3", false },
-    { "piix3-ide", "pci-ide", "piix3-ide", false },
-    { "PIIX4_PM", "pci-device", "PIIX4_PM", false },
-    { "xen-platform", "pci-device", "xen-platform", false },
+    { "i440FX-pcihost", "i440FX" },
+    { "e1000", "e1000" },
+    { "e1000-82540em", "e1000" },
+    { "rtl8139", "rtl8139" },
+    { "VGA", "VGA" },
+    { "cirrus-vga", "cirrus-vga" },
+    { "piix3-usb-uhci", "piix3-usb-uhci" },
+    { "usb-tablet", NULL },
+    { "usb-mouse", NULL },
+    { "usb-kbd", NULL },
+    { "ide-hd", NULL },
+    { "ide-cd", NULL },
+    { "isa-debugcon", "isa-debugcon" },
+    { "isa-serial", "isa-serial" },
+    { "isa-parallel", "isa-parallel" },
+    { "i8042", "i8042" },
+    { "i8257", "i8257" },
+    { "i440FX", "i440FX" },
+    { "PIIX3", "PIIX3" },
+    { "piix3-ide", "piix3-ide" },
+    { "PIIX4_PM", "PIIX4_PM" },
+    { "xen-platform", "xen-platform" },
 };
 
 static bool had(unsigned i)
@@ -50,12 +49,21 @@ static bool had(unsigned i)
     return !types[i].cls || catalogue_find(types[i].cls);
 }
 
+static void add_abstract(json_t *list, const char *name, const char *parent)
+{
+    json_t *one = json_pack("{s:s,s:b}", "name", name, "abstract", 1);
+
+    if (parent)
+        json_object_set_new(one, "parent", json_string(parent));
+    json_array_append_new(list, one);
+}
+
 static void add_types(json_t *list)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
         if (had(i))
             json_array_append_new(
-                list, json_pack("{s:s,s:s}", "name", types[i].name, "parent", types[i].parent));
+                list, json_pack("{s:s,s:s}", "name", types[i].name, "parent", "device"));
 }
 
 void run_qom_list_types(struct command *cmd)
@@ -63,8 +71,14 @@ void run_qom_list_types(struct command *cmd)
     const char *implements = command_text(cmd, "implements");
     json_t *list = json_array();
 
-    if (!implements || !strcmp(implements, "device") || !strcmp(implements, "object"))
+    if (!implements || !strcmp(implements, "device") || !strcmp(implements, "object")) {
         add_types(list);
+        if (command_flag(cmd, "abstract", false)) {
+            add_abstract(list, "device", "object");
+            if (!implements || strcmp(implements, "device"))
+                add_abstract(list, "object", NULL);
+        }
+    }
     if (!implements || !strcmp(implements, "machine")) {
         json_array_append_new(list, json_pack("{s:s,s:s}", "name", PC_TYPE "-machine", "parent",
                                               "generic-pc-machine"));
@@ -128,6 +142,8 @@ static struct device *device_at(const struct machine *m, const char *path)
     unsigned n;
     int used = 0;
 
+    if (!m)
+        return NULL;
     if (!strncmp(path, BY_ID "/", strlen(BY_ID) + 1)) {
         for (unsigned i = 0; i < m->placed_count; i++)
             if (!strcmp(device_id(m->placed[i].device), path + strlen(BY_ID) + 1))
@@ -146,7 +162,7 @@ static void add_property(json_t *list, const char *name, const char *type)
 
 static void add_children(json_t *list, const struct machine *m, bool by_id)
 {
-    for (unsigned i = 0; i < m->placed_count; i++) {
+    for (unsigned i = 0; m && i < m->placed_count; i++) {
         const struct device *d = m->placed[i].device;
         char name[64], type[80];
 

@@ -373,7 +373,9 @@ void run_human(struct command *cmd)
 
     while (line && count < ARRAY_SIZE(words) && (words[count] = strtok_r(rest, " \t", &rest)))
         count++;
-    if (count)
+    if (!cmd->machine) /* there is nothing to tell of, and nothing to act on */
+        say(cmd, "%s", "");
+    else if (count)
         run_words(cmd, words, count);
     else
         say(cmd, "%s", "");

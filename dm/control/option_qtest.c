@@ -96,6 +96,10 @@ static int take_boot(struct machine_config *c, const char *option, const char *t
         rc = words_flag(&w, "menu", &c->boot_menu, err);
     if (rc < 0)
         return rc;
+    if (words_get(&w, "reboot-timeout"))
+        c->boot_fail_wait = words_get(&w, "reboot-timeout");
+    if (words_get(&w, "splash-time"))
+        c->boot_menu_wait = words_get(&w, "splash-time");
     for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
         value = i == 0 && w.first ? w.first : words_get(&w, kinds[i]);
         if (!value)
@@ -240,12 +244,23 @@ static int take_disk(struct machine_config *c, const char *option, const char *t
 static int take_blockdev(struct machine_config *c, const char *option, const char *text,
                          struct error *err)
 {
-    static const char *const names[] = {
-        "driver",       "node-name",      "filename",     "file",
-        "file.driver",  "file.filename",  "read-only",    "auto-read-only",
-        "cache.direct", "cache.no-flush", "discard",      "locking",
-        "aio",          "size",           "file.locking", NULL
-    };
+    static const char *const names[] = { "driver",
+                                         "node-name",
+                                         "filename",
+                                         "file",
+                                         "file.driver",
+                                         "file.filename",
+                                         "read-zeroes",
+                                         "read-only",
+                                         "auto-read-only",
+                                         "cache.direct",
+                                         "cache.no-flush",
+                                         "discard",
+                                         "locking",
+                                         "aio",
+                                         "size",
+                                         "file.locking",
+                                         NULL };
     char words[4300];
     const char *driver, *node, *file, *below;
     struct words w;

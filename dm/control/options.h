@@ -108,6 +108,7 @@ struct machine_config {
     const char *uuid;
     const char *bios; /* -bios: what lies at the end of the first 4 GiB; NULL: nothing */
     bool boot_menu;
+    const char *boot_fail_wait, *boot_menu_wait; /* ms; NULL: not said */
     struct pair globals[GLOBALS_MOST]; /* "ide-hd.serial" */
     unsigned global_count;
     bool help, version;

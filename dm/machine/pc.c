@@ -316,6 +316,10 @@ static int build_fw_cfg(struct machine *m, struct error *err)
     add(&o, "menu", m->config->boot_menu ? "on" : "off");
     if (m->config->uuid)
         add(&o, "uuid", m->config->uuid);
+    if (m->config->boot_fail_wait)
+        add(&o, "reboot-timeout", m->config->boot_fail_wait);
+    if (m->config->boot_menu_wait)
+        add(&o, "splash-time", m->config->boot_menu_wait);
     return place(m, SEAT_MACHINE, "fw_cfg", "fw_cfg", o.text, NULL, err);
 }
 

@@ -161,6 +161,17 @@ class FwCfg(Test):
         self.assertEqual(self.item(m, 0x19, 6), bytes(6))
         self.assertEqual(self.item(m, 0x7777, 4), bytes(4))
 
+    def test_files(self):
+        m = self.machine("-nodefaults", "-boot", "reboot-timeout=-1", "-boot", "splash-time=12")
+        count, = struct.unpack(">I", self.item(m, 0x19, 4))
+        found = {}
+        for _ in range(count):
+            size, number, _, name = struct.unpack(">IHH56s", bytes(m.inb(0x511) for _ in range(64)))
+            found[name.rstrip(b"\0")] = number, size
+        self.assertEqual(set(found), {b"etc/boot-fail-wait", b"etc/boot-menu-wait"})
+        self.assertEqual(self.item(m, *found[b"etc/boot-fail-wait"]), b"\xff" * 4)
+        self.assertEqual(self.item(m, *found[b"etc/boot-menu-wait"]), b"\x0c\0")
+
     def test_by_dma(self):
         m = self.machine("-nodefaults")
         m.poke(0x1000, struct.pack(">IIQ", 3 << 16 | 8 | 2, 8, 0x2000))

@@ -85,6 +85,26 @@ class Qmp(Test):
                 m.qmp("device-list-properties", typename=name)
             self.assertIn("error", m.qmp_raw("device-list-properties", typename="nonesuch"))
 
+    def test_types_know_their_parents(self):
+        m = self.machine("-nodefaults", kind="none")
+        every = m.qmp("qom-list-types", abstract=True)
+        concrete = {x["name"] for x in m.qmp("qom-list-types", abstract=False)}
+        self.assertEqual({x["name"] for x in every if not x.get("abstract")}, concrete)
+        for parent in ("object", "device", "sys-bus-device"):
+            parents = {x["name"]: x.get("parent")
+                       for x in m.qmp("qom-list-types", implements=parent, abstract=True)}
+            for name in list(parents):
+                while name != parent:
+                    self.assertIsNotNone(name)
+                    name = parents.get(name)
+
+    def test_without_a_machine_monitors_answer(self):
+        m = self.machine("-nodefaults", kind="none")
+        m.qmp("qom-list", path="/")
+        m.qmp("qom-list", path="/machine/unattached")
+        self.assertEqual(m.hmp("info qtree"), "")
+        self.assertEqual(m.hmp('device_add "e1000,help"'), "")
+
     def test_every_property_of_the_tree_can_be_read(self):
         m = self.machine("-device", "piix3-usb-uhci,id=uhci,addr=1d.0", "-device", "rtl8139,id=n")
         seen = []
