@@ -40,7 +40,7 @@ struct pv_io {
     struct grants *grants;
     struct evtchn *evtchn;
     struct disk_queue *queue; /* opened when pv_io_queue() is first asked */
-    unsigned index;
+    unsigned index, domid;
 };
 
 /* `most` loops for one frontend domain; a thread is started when a queue first asks for its loop. */

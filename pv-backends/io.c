@@ -68,6 +68,7 @@ static int open_io(struct pv_io_pool *p, struct pv_io *io, unsigned index, struc
     if (rc < 0)
         return rc;
     io->index = index;
+    io->domid = p->domid;
     loop_set_poll_window(io->loop, p->poll_ns);
     rc = grants_open(&io->grants, p->domid, err);
     if (rc == 0)

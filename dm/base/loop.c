@@ -540,9 +540,22 @@ bool loop_step(struct loop *l)
     return any;
 }
 
+static bool arm_pollers(struct loop *l)
+{
+    bool any = false;
+
+    for (struct poller *p = l->pollers; p; p = l->next_poller) {
+        l->next_poller = p->next;
+        any |= p->arm && p->arm(p->arg);
+    }
+    l->next_poller = NULL;
+    return any;
+}
+
 /* Sleeps until something happens or the next timer is due. */
 static bool sleep_pass(struct loop *l)
 {
+    bool armed = arm_pollers(l); /* true: somebody is not to wait */
     uint64_t due = loop_next_timer(l), now = due == UINT64_MAX ? 0 : clock_now(), ns;
     struct timespec ts;
     bool any;
@@ -553,9 +566,9 @@ static bool sleep_pass(struct loop *l)
     ts.tv_sec = (time_t)(ns / NS_PER_SEC);
     ts.tv_nsec = (long)(ns % NS_PER_SEC);
     atomic_store(&l->asleep, true);
-    if (atomic_load(&l->has_mail) || atomic_load(&l->stop)) /* came before we said we sleep */
+    if (armed || atomic_load(&l->has_mail) || atomic_load(&l->stop)) /* before we said we sleep */
         ts = no_wait;
-    any = run_events(l, due == UINT64_MAX && (ts.tv_sec || ts.tv_nsec) ? NULL : &ts);
+    any = run_events(l, due == UINT64_MAX && (ts.tv_sec || ts.tv_nsec) ? NULL : &ts) || armed;
     atomic_store(&l->asleep, false);
     l->stats.wakeups++;
     return any;

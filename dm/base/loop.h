@@ -85,6 +85,11 @@ void loop_run_timers(struct loop *loop);
 /* ---- Pollers and hooks ---- Embedded in their owner. */
 struct poller {
     bool (*poll)(void *arg); /* looks once, does what there is; true if there was something */
+    /*
+     * The loop is about to sleep: asks to be woken by what comes next. True if something came just
+     * now, so that it must not. NULL: a descriptor wakes it in any case.
+     */
+    bool (*arm)(void *arg);
     void *arg;
     struct poller *next;
 };

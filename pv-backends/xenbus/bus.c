@@ -247,6 +247,34 @@ static void probe(struct pv_device *dev, enum xenbus_state state)
     }
 }
 
+static void disconnect(struct pv_device *dev)
+{
+    dev->phase = PV_LEAVING;
+    dev->cls->disconnect(dev);
+}
+
+static void refuse(struct pv_device *dev, enum xenbus_state front)
+{
+    dev->refused = true;
+    dev->refused_at = front;
+    say(dev, XENBUS_CLOSING);
+    disconnect(dev);
+}
+
+void pv_failed(struct pv_device *dev, const char *why)
+{
+    struct error err;
+    char *front;
+
+    if (dev->phase != PV_LINKED)
+        return;
+    error_set(&err, -EPROTO, "%s: %s", dev->name, why);
+    complain(dev, &err);
+    front = pv_front_read(dev, "state");
+    refuse(dev, xenbus_parse(front));
+    free(front);
+}
+
 static void connect(struct pv_device *dev, enum xenbus_state front, enum xenbus_state state)
 {
     struct error err = { "" };
@@ -258,9 +286,7 @@ static void connect(struct pv_device *dev, enum xenbus_state front, enum xenbus_
         return;
     }
     complain(dev, &err);
-    dev->refused = true;
-    dev->refused_at = front;
-    say(dev, XENBUS_CLOSING);
+    refuse(dev, front);
 }
 
 static void forget(struct pv_device *dev)
@@ -292,12 +318,6 @@ static struct xenbus_seen see(struct pv_device *dev)
     if (dev->bus->stopping) /* the process ends: as if all frontends had gone */
         seen.front = XENBUS_UNKNOWN;
     return seen;
-}
-
-static void disconnect(struct pv_device *dev)
-{
-    dev->phase = PV_LEAVING;
-    dev->cls->disconnect(dev);
 }
 
 /* True where another look is due. The device may be gone then, or not. */

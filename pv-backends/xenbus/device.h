@@ -24,7 +24,10 @@ struct pv_class {
      * time. -EAGAIN: not now (an empty CD drive): the device waits for its nodes to change.
      */
     int (*probe)(struct pv_device *dev, struct error *err);
-    /* The frontend has written its half: judges it, maps rings, starts. */
+    /*
+     * The frontend has written its half: judges it, maps rings, starts. What had started when it
+     * failed is ended by disconnect().
+     */
     int (*connect)(struct pv_device *dev, struct error *err);
     /* Stops taking requests, ends those in flight, unmaps, then pv_disconnected(), at once or later. */
     void (*disconnect)(struct pv_device *dev);
@@ -42,6 +45,8 @@ struct pv_bus *pv_bus_of(const struct pv_device *dev);
 unsigned pv_devid(const struct pv_device *dev);
 const char *pv_name(const struct pv_device *dev); /* for sentences: "qdisk 51712" */
 enum pv_phase pv_phase(const struct pv_device *dev);
+/* The frontend broke a rule: it is told by state Closing and our node "error". */
+void pv_failed(struct pv_device *dev, const char *why);
 void pv_disconnected(struct pv_device *dev); /* what disconnect() was asked for is done; any loop */
 
 /* ---- Nodes ---- Texts are copies for the caller to free; NULL: no such node. */

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A block device's control side: the image, the features, the rings that the frontend made. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "dm/base/bytes.h"
+#include "dm/base/error.h"
+#include "dm/base/log.h"
+#include "dm/base/loop.h"
+#include "dm/block/disk.h"
+#include "dm/xen/grant.h"
+#include "pv-backends/block/blkback.h"
+#include "pv-backends/block/queue.h"
+#include "pv-backends/host.h"
+
+#define ORDER_MOST 4u
+#define RING_PAGES_MOST (1u << ORDER_MOST)
+#define QUEUES_MOST 16u
+
+struct ring {
+    struct blkback *owner;
+    struct blk_queue *queue;
+    void *pages;
+};
+
+struct blkback {
+    struct disk *disk;
+    bool readonly;
+    unsigned unit;
+    struct grants *grants; /* of the rings; mapped and unmapped on the machine loop */
+    struct ring rings[QUEUES_MOST];
+    unsigned queues, pages; /* pages: of each ring */
+    unsigned left;          /* queues that have not stopped yet */
+};
+
+/* ---- The image ---- */
+
+/* "aio:/images/a.img" as libxl writes it; *format as disk_open() has it. The text is cut in place. */
+static int split_params(struct pv_device *dev, char *params, const char **format,
+                        const char **path, struct error *err)
+{
+    static const struct {
+        const char *prefix, *format;
+    } names[] = { { "aio", "raw" }, { "raw", "raw" }, { "qcow2", "qcow2" }, { "vhd", "vhd" } };
+    char *colon = strchr(params, ':');
+
+    *format = "raw";
+    *path = params;
+    if (!colon || *params == '/')
+        return 0;
+    *colon = 0;
+    *path = colon + 1;
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+        if (!strcmp(params, names[i].prefix)) {
+            *format = names[i].format;
+            return 0;
+        }
+    return error_set(err, -ENOTSUP,
+                     "%s: images of format %s are not supported; convert it with \"qemu-img convert "
+                     "-O qcow2\" and say format=qcow2", pv_name(dev), params);
+}
+
+static bool flag(struct pv_device *dev, const char *key, bool otherwise)
+{
+    char *text = pv_back_read(dev, key);
+    bool on = text ? !strcmp(text, "1") : otherwise;
+
+    free(text);
+    return on;
+}
+
+static int open_image(struct pv_device *dev, struct blkback *b, struct error *err)
+{
+    char *params = pv_back_read(dev, "params"), *mode = pv_back_read(dev, "mode");
+    struct disk_config c = { .readonly = !mode || *mode != 'w',
+                             .direct = flag(dev, "direct-io-safe", false) };
+    struct pv_host *host = pv_bus_host(pv_bus_of(dev));
+    int rc = params ? split_params(dev, params, &c.format, &c.path, err)
+                    : error_set(err, -ENOENT, "%s: there is no node params", pv_name(dev));
+
+    c.discard = flag(dev, "discard-enable", !c.readonly);
+    b->readonly = c.readonly;
+    if (rc == 0 && !*c.path)
+        rc = error_set(err, -EAGAIN, "%s: the drive is empty", pv_name(dev));
+    if (rc == 0 && host->find_disk)
+        b->disk = host->find_disk(host->arg, c.path);
+    if (rc == 0 && b->disk && disk_readonly(b->disk) && !c.readonly) {
+        disk_close(b->disk); /* the emulated drive may only read what this one is to write */
+        b->disk = NULL;
+    }
+    if (rc == 0 && !b->disk)
+        rc = disk_open(&b->disk, &c, err);
+    free(params);
+    free(mode);
+    return rc;
+}
+
+static unsigned info_bits(struct pv_device *dev, const struct blkback *b)
+{
+    char *type = pv_back_read(dev, "device-type");
+    unsigned bits = (type && !strcmp(type, "cdrom") ? 1u : 0) |
+                    (flag(dev, "removable", false) ? 2u : 0) | (b->readonly ? 4u : 0);
+
+    free(type);
+    return bits;
+}
+
+static int write_features(struct pv_device *dev, struct blkback *b, struct error *err)
+{
+    unsigned bits = info_bits(dev, b);
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    const struct {
+        const char *key;
+        uint64_t value;
+    } nodes[] = {
+        { "feature-flush-cache", !b->readonly },
+        { "feature-barrier", !b->readonly },
+        { "feature-persistent", 1 },
+        { "feature-max-indirect-segments", BLK_SEGMENTS_MOST },
+        { "max-ring-page-order", ORDER_MOST },
+        { "multi-queue-max-queues", MIN((uint64_t)MAX(cpus, 1), QUEUES_MOST) },
+        { "sector-size", b->unit },
+        { "physical-sector-size", b->unit },
+        { "sectors", disk_bytes(b->disk) / BLK_SECTOR },
+        { "info", bits },
+        { "feature-discard", !b->readonly && disk_can_discard(b->disk) },
+        { "discard-granularity", 4096 },
+        { "discard-alignment", 0 },
+        { "discard-secure", 0 },
+    };
+    int rc = 0;
+
+    for (unsigned i = 0; rc == 0 && i < ARRAY_SIZE(nodes); i++)
+        rc = pv_back_write(dev, nodes[i].key, err, "%llu", (unsigned long long)nodes[i].value);
+    if (rc == 0)
+        rc = pv_back_write(dev, "hotplug-status", err, "connected");
+    return rc;
+}
+
+static int probe(struct pv_device *dev, struct error *err)
+{
+    struct blkback *b = pv_state(dev);
+    int rc = open_image(dev, b, err);
+
+    if (rc == 0) {
+        b->unit = disk_sector_size(b->disk);
+        rc = grants_open(&b->grants, pv_bus_domid(pv_bus_of(dev)), err);
+    }
+    if (rc == 0)
+        rc = write_features(dev, b, err);
+    if (rc < 0) {
+        disk_close(b->disk);
+        grants_close(b->grants);
+        b->disk = NULL;
+        b->grants = NULL;
+    }
+    return rc;
+}
+
+/* ---- Rings ---- */
+
+static int find_layout(struct pv_device *dev, enum blk_layout *layout, struct error *err)
+{
+    char *protocol = pv_front_read(dev, "protocol");
+    int rc = 0;
+
+    if (!protocol || !strcmp(protocol, "x86_32-abi"))
+        *layout = BLK_X86_32; /* who says nothing is from before there was another */
+    else if (!strcmp(protocol, "x86_64-abi"))
+        *layout = BLK_X86_64;
+    else
+        rc = error_set(err, -EINVAL, "%s: the frontend's protocol %.32s is unknown", pv_name(dev),
+                       protocol);
+    free(protocol);
+    return rc;
+}
+
+/* A number of the frontend's that may be missing. */
+static int optional(struct pv_device *dev, const char *key, uint64_t most, uint64_t otherwise,
+                    uint64_t *value, struct error *err)
+{
+    int rc = pv_front_number(dev, key, most, value, err);
+
+    if (rc != -ENOENT)
+        return rc;
+    *value = otherwise;
+    return 0;
+}
+
+static int ring_refs(struct pv_device *dev, const char *dir, bool several, unsigned pages,
+                     uint32_t refs[RING_PAGES_MOST], struct error *err)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; rc == 0 && i < pages; i++) {
+        uint64_t ref;
+        char key[48];
+
+        if (several)
+            snprintf(key, sizeof(key), "%sring-ref%u", dir, i);
+        else
+            snprintf(key, sizeof(key), "%sring-ref", dir);
+        rc = pv_front_number(dev, key, UINT32_MAX, &ref, err);
+        refs[i] = (uint32_t)ref;
+    }
+    return rc;
+}
+
+struct told {
+    struct pv_device *dev;
+    char why[128];
+};
+
+static void tell_broken(void *arg)
+{
+    struct told *t = arg;
+
+    pv_failed(t->dev, t->why);
+    free(t);
+}
+
+static void on_broken(void *arg, const char *why)
+{
+    struct ring *r = arg;
+    struct told *t = malloc(sizeof(*t));
+
+    if (!t)
+        return;
+    t->dev = pv_of(r->owner);
+    snprintf(t->why, sizeof(t->why), "%s", why);
+    loop_post(pv_bus_loop(pv_bus_of(t->dev)), tell_broken, t);
+}
+
+static int open_ring(struct pv_device *dev, struct blkback *b, unsigned index, bool several,
+                     struct blk_queue_config *c, struct error *err)
+{
+    struct ring *r = &b->rings[index];
+    uint32_t refs[RING_PAGES_MOST];
+    uint64_t port;
+    char dir[24] = "", key[48];
+    int rc;
+
+    if (b->queues > 1)
+        snprintf(dir, sizeof(dir), "queue-%u/", index);
+    rc = ring_refs(dev, dir, several, b->pages, refs, err);
+    snprintf(key, sizeof(key), "%sevent-channel", dir);
+    if (rc == 0)
+        rc = pv_front_number(dev, key, UINT32_MAX, &port, err);
+    if (rc == 0)
+        rc = pv_io_get(pv_bus_host(pv_bus_of(dev))->pool, index, &c->io, err);
+    if (rc < 0)
+        return rc;
+    r->owner = b;
+    r->pages = grants_map(b->grants, refs, b->pages, true, err);
+    if (!r->pages)
+        return -EFAULT;
+    c->ring = r->pages;
+    c->port = (uint32_t)port;
+    c->arg = r;
+    return blk_queue_open(&r->queue, c, err);
+}
+
+static void close_rings(struct blkback *b)
+{
+    for (unsigned i = 0; i < QUEUES_MOST; i++) {
+        struct ring *r = &b->rings[i];
+
+        blk_queue_close(r->queue);
+        if (r->pages)
+            grants_unmap(b->grants, r->pages, b->pages);
+        *r = (struct ring){ .owner = NULL };
+    }
+    b->queues = 0;
+}
+
+/* Those that were opened have begun on their loops already: they are stopped as ever. */
+static int connect(struct pv_device *dev, struct error *err)
+{
+    struct blkback *b = pv_state(dev);
+    struct blk_queue_config c = { .disk = b->disk, .readonly = b->readonly, .unit = b->unit,
+                                  .name = pv_name(dev), .broken = on_broken };
+    uint64_t queues, order, persistent;
+    bool several;
+    int rc = find_layout(dev, &c.layout, err);
+
+    if (rc == 0)
+        rc = optional(dev, "multi-queue-num-queues", QUEUES_MOST, 1, &queues, err);
+    if (rc == 0)
+        rc = optional(dev, "ring-page-order", ORDER_MOST, UINT64_MAX, &order, err);
+    if (rc == 0)
+        rc = optional(dev, "feature-persistent", 1, 0, &persistent, err);
+    if (rc < 0)
+        return rc;
+    several = order != UINT64_MAX;
+    b->queues = (unsigned)MAX(queues, 1);
+    b->pages = several ? 1u << order : 1;
+    c.ring_bytes = b->pages * PAGE_BYTES;
+    c.persistent = persistent;
+    for (unsigned i = 0; rc == 0 && i < b->queues; i++)
+        rc = open_ring(dev, b, i, several, &c, err);
+    return rc;
+}
+
+static void queue_gone(void *arg)
+{
+    struct blkback *b = arg;
+
+    if (--b->left)
+        return;
+    close_rings(b);
+    pv_disconnected(pv_of(b));
+}
+
+static void queue_stopped(void *arg) /* on its loop */
+{
+    struct blkback *b = arg;
+
+    loop_post(pv_bus_loop(pv_bus_of(pv_of(b))), queue_gone, b);
+}
+
+static void disconnect(struct pv_device *dev)
+{
+    struct blkback *b = pv_state(dev);
+
+    b->left = 1; /* so that none of them is the last before all were asked */
+    for (unsigned i = 0; i < QUEUES_MOST; i++)
+        if (b->rings[i].queue) {
+            b->left++;
+            blk_queue_stop(b->rings[i].queue, queue_stopped, b);
+        }
+    loop_post(pv_bus_loop(pv_bus_of(dev)), queue_gone, b);
+}
+
+static void close_device(struct pv_device *dev)
+{
+    struct blkback *b = pv_state(dev);
+
+    close_rings(b);
+    disk_close(b->disk);
+    grants_close(b->grants);
+    b->disk = NULL;
+    b->grants = NULL;
+}
+
+const struct pv_class blkback_class = {
+    .kind = "qdisk", .front = "vbd", .size = sizeof(struct blkback), .probe = probe,
+    .connect = connect, .disconnect = disconnect, .close = close_device,
+};

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PV_BACKENDS_RING_H
+#define PV_BACKENDS_RING_H
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The backend's end of a shared ring (public/io/ring.h): requests and responses in the same slots,
+ * behind a header of 64 bytes. The frontend may write anything anywhere at any time: indices are
+ * judged here, and slots are copied before they are looked at.
+ */
+struct pv_ring {
+    uint8_t *base;
+    unsigned entry, count; /* bytes of a slot; slots, a power of two */
+    uint32_t taken;        /* requests taken off it */
+    uint32_t put, shown;   /* responses put on it, and of those the ones the frontend knows of */
+};
+
+#define PV_RING_HEADER 64u
+#define PV_RING_BROKEN UINT32_MAX
+
+static inline void pv_ring_init(struct pv_ring *r, void *base, size_t bytes, unsigned entry)
+{
+    *r = (struct pv_ring){ .base = base, .entry = entry, .count = 1 };
+    while (PV_RING_HEADER + 2 * (size_t)r->count * entry <= bytes)
+        r->count *= 2;
+}
+
+static inline _Atomic uint32_t *pv_ring_word(struct pv_ring *r, unsigned index)
+{
+    return (_Atomic uint32_t *)(void *)(r->base + 4 * index); /* req_prod, req_event, rsp_prod, rsp_event */
+}
+
+/* A backend that starts where another left off: what was answered stays answered. */
+static inline void pv_ring_resume(struct pv_ring *r)
+{
+    r->taken = r->put = r->shown = atomic_load(pv_ring_word(r, 2));
+}
+
+static inline void *pv_ring_slot(struct pv_ring *r, uint32_t index)
+{
+    return r->base + PV_RING_HEADER + (size_t)(index & (r->count - 1)) * r->entry;
+}
+
+/* How many requests wait; PV_RING_BROKEN where the frontend claims more than there is room for. */
+static inline uint32_t pv_ring_waiting(struct pv_ring *r)
+{
+    uint32_t made = atomic_load_explicit(pv_ring_word(r, 0), memory_order_acquire);
+
+    if (made - r->put > r->count)
+        return PV_RING_BROKEN;
+    return made - r->taken;
+}
+
+/* Shows the responses that were put; true where the frontend wants to be told. */
+static inline bool pv_ring_push(struct pv_ring *r)
+{
+    uint32_t old = r->shown, event;
+
+    if (r->put == old)
+        return false;
+    atomic_store_explicit(pv_ring_word(r, 2), r->put, memory_order_release);
+    r->shown = r->put;
+    atomic_thread_fence(memory_order_seq_cst);
+    event = atomic_load(pv_ring_word(r, 3));
+    return r->put - event < r->put - old;
+}
+
+/* Asks to be told of the next request; true where there is one already. */
+static inline bool pv_ring_arm(struct pv_ring *r)
+{
+    atomic_store(pv_ring_word(r, 1), r->taken + 1);
+    atomic_thread_fence(memory_order_seq_cst);
+    return pv_ring_waiting(r) != 0;
+}
+#endif
