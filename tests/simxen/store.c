@@ -365,6 +365,16 @@ char *store_get(const char *path)
     return value;
 }
 
+void store_drop(const char *path)
+{
+    char at[PAYLOAD];
+
+    canonical(at, sizeof(at), path);
+    pthread_mutex_lock(&store.lock);
+    drop(at);
+    pthread_mutex_unlock(&store.lock);
+}
+
 void store_fire(const char *path)
 {
     pthread_mutex_lock(&store.lock);

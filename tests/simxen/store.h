@@ -13,6 +13,7 @@ int store_start(void); /* below $SIMXEN_DIR */
 void store_stop(void);
 void store_put(const char *path, const char *value);
 char *store_get(const char *path); /* to be freed, or NULL */
+void store_drop(const char *path); /* and all below it */
 void store_fire(const char *path); /* "@releaseDomain" */
 bool store_wait(const char *path, const char *value, unsigned ms);
 
