@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef PV_BACKENDS_BLOCK_QUEUE_H
 #define PV_BACKENDS_BLOCK_QUEUE_H
-#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include "dm/base/histogram.h"
 #include "pv-backends/block/request.h"
 struct blk_queue;
 struct disk;
