@@ -417,7 +417,8 @@ static struct work *take_one(struct blk_queue *q)
     memcpy(slot, pv_ring_slot(&q->ring, q->ring.taken), blk_slot_bytes(q->c.layout));
     q->ring.taken++;
     if (!blk_parse(q->c.layout, slot, &w->words))
-        w->status = w->words.kind == BLK_UNKNOWN ? BLK_NOT_SUPPORTED : BLK_ERROR;
+        w->status = w->words.kind == BLK_UNKNOWN && !w->words.indirect ? BLK_NOT_SUPPORTED
+                                                                        : BLK_ERROR;
     else
         q->stats.requests[w->words.kind]++;
     memcpy(w->segments, w->words.direct, sizeof(w->words.direct));

@@ -229,8 +229,11 @@ static void say(struct pv_device *dev, enum xenbus_state state)
 /* What is wrong, where `xl` and people look for it. */
 static void complain(struct pv_device *dev, const struct error *why)
 {
-    log_warn("%s", why->text);
-    pv_back_write(dev, "error", NULL, "%s", why->text);
+    bool named = !strncmp(why->text, dev->name, strlen(dev->name));
+
+    log_warn("%s%s%s", named ? "" : dev->name, named ? "" : ": ", why->text);
+    pv_back_write(dev, "error", NULL, "%s%s%s", named ? "" : dev->name, named ? "" : ": ",
+                  why->text);
 }
 
 static void probe(struct pv_device *dev, enum xenbus_state state)

@@ -61,7 +61,7 @@ static void say_queue(struct guest_blk *b, unsigned index)
     struct guest_blk_queue *q = &b->queue[index];
     char dir[128], key[24];
 
-    if (b->c.queues)
+    if (b->queues > 1) /* one is named as if there were no others, by who knows of them too */
         snprintf(dir, sizeof(dir), "%s/queue-%u", b->pv.front, index);
     else
         snprintf(dir, sizeof(dir), "%s", b->pv.front);
@@ -76,6 +76,7 @@ bool guest_blk_connect(struct guest_blk *b, const struct guest_blk_config *c)
 {
     uint32_t memory = c->memory;
 
+    guest_blk_forget(b); /* of a kernel that has died */
     b->c = *c;
     b->queues = c->queues ? c->queues : 1;
     if (!guest_pv_await(&b->pv, 2))
@@ -84,6 +85,8 @@ bool guest_blk_connect(struct guest_blk *b, const struct guest_blk_config *c)
         guest_pv_put(b->pv.front, "protocol", c->x86_32 ? "x86_32-abi" : "x86_64-abi");
     if (c->queues)
         guest_pv_put(b->pv.front, "multi-queue-num-queues", "%u", c->queues);
+    else
+        guest_pv_drop(b->pv.front, "multi-queue-num-queues");
     if (c->name_order)
         guest_pv_put(b->pv.front, "ring-page-order", "%u", c->order);
     guest_pv_put(b->pv.front, "feature-persistent", "%d", c->persistent);
@@ -108,6 +111,15 @@ static bool end_grants(uint32_t *refs, unsigned count)
     return all;
 }
 
+void guest_blk_forget(struct guest_blk *b)
+{
+    for (unsigned i = 0; i < GUEST_BLK_QUEUES; i++) {
+        free(b->queue[i].list_refs);
+        free(b->queue[i].refs);
+        b->queue[i].list_refs = b->queue[i].refs = NULL;
+    }
+}
+
 bool guest_blk_disconnect(struct guest_blk *b)
 {
     bool all;
@@ -122,10 +134,9 @@ bool guest_blk_disconnect(struct guest_blk *b)
         all &= end_grants(q->ring_refs, 1u << b->c.order);
         all &= end_grants(q->list_refs, b->c.depth);
         all &= end_grants(q->refs, b->c.depth * b->c.pages);
-        free(q->list_refs);
-        free(q->refs);
         guest_channel_close(q->port);
     }
+    guest_blk_forget(b);
     return all;
 }
 

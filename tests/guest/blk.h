@@ -46,6 +46,8 @@ void guest_blk_add(struct guest_blk *b, unsigned devid, const char *params, bool
 bool guest_blk_connect(struct guest_blk *b, const struct guest_blk_config *c);
 bool guest_blk_disconnect(struct guest_blk *b); /* Closing, Closed; gives the grants back */
 
+void guest_blk_forget(struct guest_blk *b); /* what it keeps of grants, without a word to anybody */
+
 /*
  * Puts a request for buffer `slot` of the queue: `bytes` of it from its start on, sectors of 512
  * bytes each. More than 11 pages, or `indirect`: as an indirect one. False: the ring is full.

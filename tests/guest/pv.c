@@ -32,6 +32,14 @@ void guest_pv_put(const char *dir, const char *key, const char *format, ...)
     store_put(path, value);
 }
 
+void guest_pv_drop(const char *dir, const char *key)
+{
+    char path[192];
+
+    snprintf(path, sizeof(path), "%s/%s", dir, key);
+    store_drop(path);
+}
+
 uint64_t guest_pv_number(const char *dir, const char *key, uint64_t otherwise)
 {
     char path[192], *text;

@@ -17,6 +17,7 @@ struct guest_pv {
 void guest_pv_add(struct guest_pv *pv, const char *kind, const char *front_kind, unsigned devid);
 void guest_pv_put(const char *dir, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void guest_pv_drop(const char *dir, const char *key);
 /* A number in a node; `otherwise` where there is none. */
 uint64_t guest_pv_number(const char *dir, const char *key, uint64_t otherwise);
 void guest_pv_state(struct guest_pv *pv, unsigned state); /* the frontend's */

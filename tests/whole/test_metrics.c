@@ -33,7 +33,7 @@ static char *ask(const char *path, const char *request)
     size_t at = 0;
     ssize_t n;
 
-    CHECK_EQ(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
+    send(fd, request, strlen(request), MSG_NOSIGNAL); /* it may have no place for us */
     while ((n = read(fd, text + at, (1 << 20) - 1 - at)) > 0)
         at += (size_t)n;
     close(fd);
