@@ -2,6 +2,7 @@
 /* xen-dm: parse, open, run, close. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct process {
     struct qtest *qtest;
     struct watch *signals;
     int signal_fd;
+    int parent; /* -daemonize: where it waits to hear that we run; else -1 */
 };
 
 /* An event of the machine's, with the data QEMU gives it. */
@@ -147,9 +149,75 @@ static void close_all(struct process *p)
     options_free(&p->config);
 }
 
+/* ---- -daemonize and -pidfile ---- */
+
+/*
+ * Before anything is opened, for threads do not survive a fork. The parent ends when the child runs
+ * (0), or has failed (1) and said why.
+ */
+static int leave_parent(struct process *p, struct error *err)
+{
+    char word = 1;
+    int ends[2];
+    pid_t pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return error_errno(err, "-daemonize: make a pipe");
+    pid = fork();
+    if (pid < 0)
+        return error_errno(err, "-daemonize: fork");
+    if (pid) {
+        close(ends[1]);
+        _exit(read(ends[0], &word, 1) == 1 ? word : 1);
+    }
+    close(ends[0]);
+    p->parent = ends[1];
+    if (setsid() < 0)
+        return error_errno(err, "-daemonize: leave the session");
+    return 0;
+}
+
+static int write_pid(const char *path, struct error *err)
+{
+    char text[16];
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+    if (fd < 0)
+        return error_errno(err, "-pidfile: create %s", path);
+    if (write(fd, text, (size_t)n) != n) {
+        int rc = error_errno(err, "-pidfile: write %s", path);
+
+        close(fd);
+        return rc;
+    }
+    close(fd);
+    return 0;
+}
+
+/* It runs: whoever started us may go on. */
+static int tell_parent(struct process *p, struct error *err)
+{
+    int rc = p->config.pidfile ? write_pid(p->config.pidfile, err) : 0, null;
+    char fine = 0;
+
+    if (rc < 0 || p->parent < 0)
+        return rc;
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; null >= 0 && fd < 3; fd++)
+        dup2(null, fd);
+    if (null > 2)
+        close(null);
+    if (write(p->parent, &fine, 1) != 1)
+        log_warn("-daemonize: nobody waits for us");
+    close(p->parent);
+    p->parent = -1;
+    return 0;
+}
+
 int main(int argc, char *argv[])
 {
-    static struct process process;
+    static struct process process = { .parent = -1 };
     struct error err = { "" };
     int rc;
 
@@ -163,12 +231,18 @@ int main(int argc, char *argv[])
         puts("xen-dm (speaks QEMU 7.2's QMP)");
         return 0;
     }
+    if (rc == 0 && process.config.daemonize)
+        rc = leave_parent(&process, &err);
     if (rc == 0)
         rc = open_all(&process, &err);
+    if (rc == 0)
+        rc = tell_parent(&process, &err);
     if (rc == 0)
         loop_run(process.loop);
     else
         log_error("%s", err.text);
+    if (process.config.pidfile && rc == 0)
+        unlink(process.config.pidfile);
     close_all(&process);
     return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -71,11 +71,10 @@ static int take_machine(struct machine_config *c, const char *option, const char
     } else if (!strcmp(type, "none")) {
         c->kind = MACHINE_NONE;
     } else if (!strcmp(type, "xenpv")) {
-        return error_set(
-            err, -EINVAL,
-            "%s xenpv: PV backends are not supported yet; use QEMU for PV and PVH guests", option);
+        c->kind = MACHINE_PV;
+        c->platform_device = false;
     } else {
-        return error_set(err, -EINVAL, "%s %s: xen-dm has xenfv and pc,accel=xen", option, type);
+        return error_set(err, -EINVAL, "%s %s: xen-dm has xenfv, pc,accel=xen and xenpv", option, type);
     }
     limit = words_get(&w, "max-ram-below-4g");
     if (limit) {
@@ -264,6 +263,29 @@ static int take_io_threads(struct machine_config *c, const char *option, const c
     return rc;
 }
 
+static int take_attach(struct machine_config *c, const char *option, const char *text,
+                       struct error *err)
+{
+    c->attach = true;
+    return 0;
+}
+
+static int take_daemonize(struct machine_config *c, const char *option, const char *text,
+                          struct error *err)
+{
+    c->daemonize = true;
+    return 0;
+}
+
+static int take_pidfile(struct machine_config *c, const char *option, const char *text,
+                        struct error *err)
+{
+    if (!*text)
+        return error_set(err, -EINVAL, "%s: give the path of the file to write", option);
+    c->pidfile = options_keep(c, text);
+    return 0;
+}
+
 static int take_metrics(struct machine_config *c, const char *option, const char *text,
                         struct error *err)
 {
@@ -352,6 +374,9 @@ static const struct option table[] = {
     { "-incoming", true, take_incoming, NULL },
     { "-x-poll", true, take_poll, NULL },
     { "-x-metrics", true, take_metrics, NULL },
+    { "-xen-attach", false, take_attach, NULL },
+    { "-daemonize", false, take_daemonize, NULL },
+    { "-pidfile", true, take_pidfile, NULL },
     { "-x-io-threads", true, take_io_threads, NULL },
     { "-record", true, take_record, NULL },
     { "-help", false, take_help, NULL },
@@ -399,12 +424,6 @@ static const struct option table[] = {
     { "-bios", true, NULL, "firmware is loaded by the toolstack; set bios= in xl.cfg" },
     { "-pflash", true, NULL, "firmware is loaded by the toolstack; set bios= in xl.cfg" },
     { "-object", true, NULL, "COLO and iothread objects are not supported; leave it out" },
-    { "-daemonize", false, NULL,
-      "only a backend process daemonizes, and PV backends are not supported yet" },
-    { "-pidfile", true, NULL,
-      "only a backend process has one, and PV backends are not supported yet" },
-    { "-xen-attach", false, NULL,
-      "PV backends are not supported yet; use QEMU for PV and PVH guests" },
     { "-global", true, NULL, "properties are given to -device itself; leave it out" },
     { "-qtest", true, NULL, "a guest of Xen is not driven by tests; add -accel qtest" },
     { "-qtest-log", true, NULL, "a guest of Xen is not driven by tests; add -accel qtest" },
@@ -436,7 +455,13 @@ static int judge_whole(struct machine_config *c, struct error *err)
     if (!c->have_domid && !c->qtest)
         return error_set(err, -EINVAL,
                          "-xen-domid is missing: xen-dm is started by xl for a domain");
-    if (!c->ram_mib)
+    if (c->kind == MACHINE_PV && (c->drive_count || c->device_count || c->netdev_count))
+        return error_set(err, -EINVAL, "-machine xenpv has no emulated devices; remove -drive, "
+                         "-device and -netdev: what a PV guest has is in xenstore");
+    if (c->kind != MACHINE_PV && (c->daemonize || c->attach || c->pidfile))
+        return error_set(err, -EINVAL, "%s is for backend processes; use it with -machine xenpv",
+                         c->daemonize ? "-daemonize" : c->attach ? "-xen-attach" : "-pidfile");
+    if (!c->ram_mib && c->kind == MACHINE_HVM)
         return error_set(err, -EINVAL, "-m is missing: how much memory has the guest?");
     for (unsigned i = 0; i < c->monitor_count; i++) {
         unsigned k = 0;

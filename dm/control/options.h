@@ -14,6 +14,7 @@ struct error;
  */
 enum machine_kind {
     MACHINE_HVM,  /* xenfv, or pc,accel=xen */
+    MACHINE_PV,   /* xenpv: backends only, for PV and PVH guests, dom0, driver domains */
     MACHINE_NONE, /* the probe of Xen 4.20 */
 };
 
@@ -93,6 +94,8 @@ struct machine_config {
     const char *usb_devices[USB_MOST];
     unsigned usb_device_count;
     int poll_window_us; /* -x-poll US; -1: the default */
+    bool attach, daemonize; /* -xen-attach, which xenpv goes with; -daemonize */
+    const char *pidfile;    /* NULL: none */
     unsigned io_threads; /* -x-io-threads; 0: the default */
     const char *metrics; /* -x-metrics PATH; NULL: no socket */
     const char *record; /* -record FILE; NULL: no */

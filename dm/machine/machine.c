@@ -356,6 +356,22 @@ static void on_release(void *arg)
     }
 }
 
+/* A process for backends: no chips, no seats. */
+static int open_attached(struct machine *m, struct error *err)
+{
+    int rc = machine_open_chardevs(m, err);
+
+    if (rc == 0)
+        rc = input_open(&m->input, m->loop, err);
+    if (rc == 0)
+        rc = domain_open_attached(&m->domain, m->config->domid, err);
+    if (rc == 0)
+        rc = store_open(&m->store, m->loop, err);
+    if (m->config->vnc)
+        log_warn("-vnc: PV frame buffers (vfb) are not supported yet: the guest has no screen");
+    return rc;
+}
+
 int machine_open(struct machine **out, const struct machine_config *config, struct loop *loop,
                  struct error *err)
 {
@@ -370,6 +386,10 @@ int machine_open(struct machine **out, const struct machine_config *config, stru
     rc = open_drives(m, err);
     if (rc == 0)
         rc = open_netports(m, err);
+    if (rc == 0 && config->kind == MACHINE_PV) {
+        rc = open_attached(m, err);
+        goto opened;
+    }
     if (rc == 0)
         rc = machine_open_chardevs(m, err);
     if (rc == 0)
@@ -386,6 +406,7 @@ int machine_open(struct machine **out, const struct machine_config *config, stru
         rc = config->qtest ? bare_open(m, err) : open_seats(m, err);
     if (rc == 0)
         rc = pc_build(m, err);
+opened:
     if (rc < 0) {
         machine_close(m);
         return rc;

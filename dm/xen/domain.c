@@ -20,10 +20,11 @@
 #define ROM_GFNS 0x40
 #define BUFFERED_ATOMIC 2 /* HVM_IOREQSRV_BUFIOREQ_ATOMIC */
 
-int domain_open(struct domain **out, unsigned domid, struct error *err)
+/* The handle to ask with, and the domain alive. */
+static int find_domain(struct domain **out, unsigned domid, bool *hvm, struct error *err)
 {
     struct domain *d = calloc(1, sizeof(*d));
-    bool dying, hvm;
+    bool dying;
     int rc;
 
     if (!d)
@@ -31,22 +32,47 @@ int domain_open(struct domain **out, unsigned domid, struct error *err)
     d->id = domid;
     d->backing.ops = &foreign_ops;
     rc = unstable_open(&d->control, err);
-    if (rc < 0)
-        goto fail;
-    rc = unstable_domain_state(d->control, domid, &dying, &hvm);
-    if (rc < 0 || dying) {
-        rc = error_set(err, -ESRCH, "domain %u %s: -xen-domid takes the id of a domain being built",
-                       domid, rc < 0 ? "does not exist" : "is dying");
-        goto fail;
+    if (rc == 0) {
+        rc = unstable_domain_state(d->control, domid, &dying, hvm);
+        if (rc < 0 || dying)
+            rc = error_set(err, -ESRCH, "domain %u %s: -xen-domid takes the id of a domain being built",
+                           domid, rc < 0 ? "does not exist" : "is dying");
     }
+    if (rc == 0) {
+        d->memory = xenforeignmemory_open(NULL, 0);
+        if (!d->memory)
+            rc = error_errno(err, "open Xen's foreign memory interface for domain %u", domid);
+    }
+    if (rc < 0) {
+        domain_close(d);
+        return rc;
+    }
+    *out = d;
+    return 0;
+}
+
+int domain_open_attached(struct domain **out, unsigned domid, struct error *err)
+{
+    bool hvm;
+
+    return find_domain(out, domid, &hvm, err);
+}
+
+int domain_open(struct domain **out, unsigned domid, struct error *err)
+{
+    struct domain *d = NULL;
+    bool hvm;
+    int rc = find_domain(&d, domid, &hvm, err);
+
+    if (rc < 0)
+        return rc;
     if (!hvm) {
         rc = error_set(err, -EINVAL, "domain %u is not an HVM domain; use -machine xenpv for a PV one",
                        domid);
         goto fail;
     }
     d->model = xendevicemodel_open(NULL, 0);
-    d->memory = xenforeignmemory_open(NULL, 0);
-    if (!d->model || !d->memory) {
+    if (!d->model) {
         rc = error_errno(err, "open Xen's device model interface for domain %u", domid);
         goto fail;
     }

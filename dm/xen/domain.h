@@ -13,6 +13,8 @@ struct error;
 struct domain;
 
 int domain_open(struct domain **out, unsigned domid, struct error *err);
+/* For backends only: no ioreq servers and no interrupts, so any kind of domain will do, dom0 too. */
+int domain_open_attached(struct domain **out, unsigned domid, struct error *err);
 void domain_close(struct domain *domain);
 /* From here on the handles reach this domain and no other. Populating and parameters end. */
 int domain_restrict(struct domain *domain, struct error *err);

@@ -18,6 +18,7 @@
 #define ORDER_MOST 4u
 #define RING_PAGES_MOST (1u << ORDER_MOST)
 #define QUEUES_MOST 16u
+#define QUEUES_LEAST 4 /* offered: rings of guests with more vCPUs than the host has for us */
 
 struct ring {
     struct blkback *owner;
@@ -120,7 +121,7 @@ static int write_features(struct pv_device *dev, struct blkback *b, struct error
         { "feature-persistent", 1 },
         { "feature-max-indirect-segments", BLK_SEGMENTS_MOST },
         { "max-ring-page-order", ORDER_MOST },
-        { "multi-queue-max-queues", MIN((uint64_t)MAX(cpus, 1), QUEUES_MOST) },
+        { "multi-queue-max-queues", MIN((uint64_t)MAX(cpus, QUEUES_LEAST), QUEUES_MOST) },
         { "sector-size", b->unit },
         { "physical-sector-size", b->unit },
         { "sectors", disk_bytes(b->disk) / BLK_SECTOR },

@@ -75,7 +75,14 @@ static void make_argv(struct words *w, const struct dm *dm, const struct dm_conf
     word(w, "socket,id=libxl-cmd,path=%s,server=on,wait=off", dm->qmp);
     words(w, "-mon chardev=libxl-cmd,mode=control -chardev");
     word(w, "socket,id=libxenstat-cmd,path=%s/qmp-stat,server=on,wait=off", dm->dir);
-    words(w, "-mon chardev=libxenstat-cmd,mode=control -nodefaults -no-user-config -name guest");
+    words(w, "-mon chardev=libxenstat-cmd,mode=control -nodefaults -no-user-config");
+    if (c->attached) {
+        words(w, "-xen-attach -name guest -vnc none -display none -nographic -machine xenpv");
+        word(w, "-m");
+        word(w, "%d", RAM_MIB);
+        return;
+    }
+    words(w, "-name guest");
     words(w, c->vnc ? "-vnc 127.0.0.1:0,to=99" : "-vnc none");
     words(w, "-display none -serial pty");
     if (c->vga) {

@@ -13,6 +13,7 @@
  */
 struct dm_config {
     bool stock;
+    bool attached; /* a process for backends only, as libxl starts one for a PV or PVH guest */
     unsigned vcpus;
     const char *vga; /* "VGA", "cirrus-vga" or NULL */
     bool vnc;

@@ -33,9 +33,11 @@ static uint32_t draw(void)
     return (uint32_t)(seed >> 16);
 }
 
-static void open_pc(struct dm *dm, struct guest_blk *b, bool stock, bool readonly)
+enum who { OURS, STOCK, BACKENDS };
+
+static void open_pc(struct dm *dm, struct guest_blk *b, enum who who, bool readonly)
 {
-    struct dm_config config = { .stock = stock, .vcpus = 1 };
+    struct dm_config config = { .stock = who == STOCK, .attached = who == BACKENDS, .vcpus = 1 };
     char params[96];
     int fd;
 
@@ -146,13 +148,13 @@ static void random_load(struct guest_blk *b, unsigned rounds)
     free(all);
 }
 
-static void load_with(bool stock, struct guest_blk_config c)
+static void load_with(enum who who, struct guest_blk_config c)
 {
     struct guest_blk b;
     struct dm dm;
 
     c.memory = MEMORY;
-    open_pc(&dm, &b, stock, false);
+    open_pc(&dm, &b, who, false);
     CHECK(guest_blk_connect(&b, &c));
     CHECK_EQ(b.sectors, SECTORS);
     random_load(&b, 60);
@@ -162,40 +164,53 @@ static void load_with(bool stock, struct guest_blk_config c)
 
 TEST(a_plain_frontend_reads_and_writes)
 {
-    load_with(false, (struct guest_blk_config){ .depth = 8, .pages = 11 });
+    load_with(OURS, (struct guest_blk_config){ .depth = 8, .pages = 11 });
 }
 
 TEST(a_frontend_that_says_no_protocol_is_a_32_bit_one)
 {
-    load_with(false, (struct guest_blk_config){ .depth = 8, .pages = 11, .x86_32 = true,
+    load_with(OURS, (struct guest_blk_config){ .depth = 8, .pages = 11, .x86_32 = true,
                                                 .silent = true });
 }
 
 TEST(indirect_requests_and_a_large_ring)
 {
-    load_with(false, (struct guest_blk_config){ .depth = 16, .pages = 64, .order = 2,
+    load_with(OURS, (struct guest_blk_config){ .depth = 16, .pages = 64, .order = 2,
                                                 .name_order = true });
 }
 
 TEST(indirect_requests_in_the_32_bit_layout)
 {
-    load_with(false, (struct guest_blk_config){ .depth = 8, .pages = 256, .x86_32 = true });
+    load_with(OURS, (struct guest_blk_config){ .depth = 8, .pages = 256, .x86_32 = true });
 }
 
 TEST(four_queues_with_persistent_grants)
 {
-    load_with(false, (struct guest_blk_config){ .queues = 4, .depth = 16, .pages = 16, .order = 1,
+    load_with(OURS, (struct guest_blk_config){ .queues = 4, .depth = 16, .pages = 16, .order = 1,
                                                 .name_order = true, .persistent = true });
 }
 
 TEST(more_requests_than_a_queue_has_memory_for)
 {
-    load_with(false, (struct guest_blk_config){ .depth = 32, .pages = 256, .order = 4,
+    load_with(OURS, (struct guest_blk_config){ .depth = 32, .pages = 256, .order = 4,
                                                 .name_order = true });
+}
+
+TEST(a_process_for_backends_alone_serves_it_too)
+{
+    struct guest_blk_config c = { .depth = 8, .pages = 16, .queues = 2, .memory = MEMORY };
+    struct guest_blk b;
+    struct dm dm;
+
+    open_pc(&dm, &b, BACKENDS, false);
+    CHECK(guest_blk_connect(&b, &c));
+    random_load(&b, 40);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm);
 }
 
 TEST(the_frontend_is_right_by_stock_qemu_too)
 {
-    load_with(true, (struct guest_blk_config){ .depth = 8, .pages = 11, .name_order = true,
+    load_with(STOCK, (struct guest_blk_config){ .depth = 8, .pages = 11, .name_order = true,
                                                .order = 1 });
 }

@@ -214,10 +214,10 @@ TEST(examples_whose_features_are_not_here_are_refused_by_the_word_that_asks)
           "-incoming fd:27: restore and migration are not supported yet" }, /* (f) */
         { "-name k -vnc none -display none -kernel /boot/vmlinuz -initrd /boot/initrd",
           "-kernel: direct kernel boot is not supported yet" }, /* (g) */
-        { "-xen-attach -name p -vnc 127.0.0.1:0,password=on,to=99 -display none -machine xenpv",
-          "-xen-attach: PV backends are not supported yet" }, /* (h) */
-        { "-vnc none -display none -nographic -machine xenpv -m 512",
-          "-machine xenpv: PV backends are not supported yet" }, /* (i) */
+        { "-machine xenpv -m 512 -device e1000,netdev=n -netdev user,id=n",
+          "-machine xenpv has no emulated devices" },
+        { "-daemonize -m 512", "-daemonize is for backend processes" },
+        { "-pidfile /run/x -m 512", "-pidfile is for backend processes" },
     };
     struct line l;
 
@@ -227,6 +227,33 @@ TEST(examples_whose_features_are_not_here_are_refused_by_the_word_that_asks)
         CHECK_SAYS(l.err, examples[i].says);
         options_free(&l.c);
     }
+}
+
+/* (h) and (i), and how init scripts and driver domains start it. */
+TEST(backend_processes_for_pv_and_pvh_guests_dom0_and_driver_domains)
+{
+    struct line l;
+
+    parse_well(&l, HEAD, "-xen-attach -name p -vnc 127.0.0.1:0,password=on,to=99 -display none "
+               "-machine xenpv -m 512");
+    CHECK_EQ(l.c.kind, MACHINE_PV);
+    CHECK(l.c.attach && !l.c.daemonize);
+    options_free(&l.c);
+    parse_well(&l, HEAD, "-vnc none -display none -nographic -machine xenpv -m 512");
+    CHECK_EQ(l.c.kind, MACHINE_PV);
+    options_free(&l.c);
+    parse_well(&l, "", "-xen-domid 0 -xen-attach -name dom0 -nographic -M xenpv -daemonize "
+               "-monitor /dev/null -serial /dev/null -parallel /dev/null -nodefaults "
+               "-no-user-config -pidfile /run/xen/qemu-dom0.pid");
+    CHECK_EQ(l.c.kind, MACHINE_PV);
+    CHECK(l.c.daemonize);
+    CHECK_STR(l.c.pidfile, "/run/xen/qemu-dom0.pid");
+    CHECK_EQ(l.c.domid, 0);
+    options_free(&l.c);
+    parse_well(&l, "", "-xen-domid 3 -xen-attach -name domain-3 -nographic -M xenpv "
+               "-monitor /dev/null -serial /dev/null -parallel /dev/null");
+    CHECK_EQ(l.c.kind, MACHINE_PV);
+    options_free(&l.c);
 }
 
 /* ---- Single words ---- */
@@ -348,7 +375,7 @@ static const struct wrong {
     { "-xen-domid 5x", "5x is not a number" },
     { "-xen-domid \"\"", "is not a number" },
     { "-xen-domid 99999999999999999999999", "is not a number" },
-    { "-machine pc", "xen-dm has xenfv and pc,accel=xen" },
+    { "-machine pc", "xen-dm has xenfv, pc,accel=xen and xenpv" },
     { "-machine q35", "-machine q35: xen-dm has xenfv" },
     { "-machine accel=xen", "no machine type; use xenfv" },
     { "-M isapc,accel=xen", "-M isapc" },
@@ -434,7 +461,6 @@ static const struct wrong {
     { "-cdrom x.iso", "media=cdrom" },
     { "-enable-kvm", "xen-dm runs on Xen only" },
     { "-bios x", "set bios= in xl.cfg" },
-    { "-daemonize", "only a backend process daemonizes" },
     { "-object iothread,id=x", "COLO and iothread" },
     { "-soundhw hda", "remove soundhw" },
 };
