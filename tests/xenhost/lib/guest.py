@@ -58,7 +58,8 @@ class Guest:
     type, memory, vcpus, serial, vnc, boot, device_model_override, on_* = destroy.
     """
 
-    def __init__(self, name=None, **config):
+    def __init__(self, name=None, line="serial/0", **config):
+        self.line = line                        # the xenstore directory of the line with the shell
         self.name = "xdm-" + (name or NAME)
         self.config = {
             "type": "hvm", "name": self.name, "memory": 256, "vcpus": 1, "serial": "pty", "boot": "d",
@@ -93,7 +94,7 @@ class Guest:
         check(self.find(), "xl create succeeded, but there is no domain %s", self.name)
         say("xl create took %.1f s: domain %d, device model %s" %
             (self.create_seconds, self.domid, os.path.basename(DM_PATH)))
-        if self.config.get("serial") == "pty":
+        if self.config.get("serial") == "pty" or self.line != "serial/0":
             self.open_serial()
         if start:
             self.run()
@@ -137,7 +138,7 @@ class Guest:
     def open_serial(self):
         if self.serial:
             self.serial.close()
-        path = wait_until(lambda: xenstore("/local/domain/%d/serial/0/tty" % self.domid), 30,
+        path = wait_until(lambda: xenstore("/local/domain/%d/%s/tty" % (self.domid, self.line)), 30,
                           "xenstore to name the guest's serial line")
         self.serial = Serial(path, os.path.join(RESULTS, "serial-%s.txt" % self.name))
 
