@@ -546,7 +546,10 @@ static bool arm_pollers(struct loop *l)
 
     for (struct poller *p = l->pollers; p; p = l->next_poller) {
         l->next_poller = p->next;
-        any |= p->arm && p->arm(p->arg);
+        if (p->arm && p->arm(p->arg)) { /* no event comes for what is there already */
+            p->poll(p->arg);
+            any = true;
+        }
     }
     l->next_poller = NULL;
     return any;

@@ -87,7 +87,7 @@ struct poller {
     bool (*poll)(void *arg); /* looks once, does what there is; true if there was something */
     /*
      * The loop is about to sleep: asks to be woken by what comes next. True if something came just
-     * now, so that it must not. NULL: a descriptor wakes it in any case.
+     * now: poll() is called for it. NULL: a descriptor wakes the loop in any case.
      */
     bool (*arm)(void *arg);
     void *arg;

@@ -35,9 +35,12 @@ static uint32_t draw(void)
 
 enum who { OURS, STOCK, BACKENDS };
 
+static const char *const *words; /* more of them for the next device model; NULL: none */
+
 static void open_pc(struct dm *dm, struct guest_blk *b, enum who who, bool readonly)
 {
-    struct dm_config config = { .stock = who == STOCK, .attached = who == BACKENDS, .vcpus = 1 };
+    struct dm_config config = { .stock = who == STOCK, .attached = who == BACKENDS, .vcpus = 1,
+                                .more = words };
     char params[96];
     int fd;
 
@@ -194,6 +197,22 @@ TEST(more_requests_than_a_queue_has_memory_for)
 {
     load_with(OURS, (struct guest_blk_config){ .depth = 32, .pages = 256, .order = 4,
                                                 .name_order = true });
+}
+
+TEST(a_loop_that_does_not_poll_serves_all_the_same)
+{
+    static const char *const more[] = { "-x-poll", "0", NULL };
+    struct guest_blk_config c = { .depth = 8, .pages = 16, .queues = 2, .memory = MEMORY };
+    struct guest_blk b;
+    struct dm dm;
+
+    words = more;
+    open_pc(&dm, &b, OURS, false);
+    words = NULL;
+    CHECK(guest_blk_connect(&b, &c));
+    random_load(&b, 60);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm);
 }
 
 TEST(a_process_for_backends_alone_serves_it_too)
