@@ -157,6 +157,7 @@ $(B)/bench: $(BENCH) $(BED_OBJ) $(B)/tests/kit/check.o
 -include $(BENCH:.o=.d)
 
 bench: packages all $(SIMXEN) $(B)/bench
+	@tests/install-packages bench
 	@DM=$(B)/xen-dm $(B)/bench -o $(B)/bench.tsv $(BENCH_ARGS) $(CASES)
 	@tests/bench/report $(B)/bench.tsv tests/bench
 

@@ -188,27 +188,34 @@ static double measure(const struct bench_case *c, bool stock)
 static void run(const struct bench_case *c)
 {
     double values[2][ROUNDS_MOST];
+    bool alone = c->goal == BENCH_ALONE;
     unsigned rounds = quick ? 1 : c->rounds;
     struct series stock, ours;
     double better;
 
     for (unsigned i = 0; i < rounds; i++)
         for (int who = 0; who < 2; who++) /* stock first in even rounds, ours in odd ones */
-            values[who ^ (i & 1)][i] = measure(c, !(who ^ (i & 1)));
-    stock = series_of(values[0], rounds);
+            if (!alone || (who ^ (i & 1)))
+                values[who ^ (i & 1)][i] = measure(c, !(who ^ (i & 1)));
     ours = series_of(values[1], rounds);
+    stock = alone ? ours : series_of(values[0], rounds);
     better = c->less ? stock.median / ours.median : ours.median / stock.median;
     printf("%-52s", c->what);
-    print_number(stock.median);
+    if (alone)
+        printf("%10s", "-");
+    else
+        print_number(stock.median);
     print_number(ours.median);
-    printf(" %-9s %6.2f x", c->unit, better);
-    if (c->goal)
+    printf(" %-9s", c->unit);
+    if (!alone)
+        printf(" %6.2f x", better);
+    if (c->goal > 0)
         printf("  goal %g: %s", c->goal, better >= c->goal ? "met" : "MISSED");
     printf("\n");
     fflush(stdout);
     if (table)
-        fprintf(table, "%s\t%s\t%s\t%d\t%g\t%u\t%.9g\t%.9g\t%.9g\t%.9g\t%.9g\t%.9g\n", c->name,
-                c->what, c->unit, c->less, c->goal, rounds, stock.median, stock.low, stock.high,
+        fprintf(table, "%s\t%s\t%s\t%d\t%g\t%u\t%d\t%.9g\t%.9g\t%.9g\t%.9g\t%.9g\t%.9g\n", c->name,
+                c->what, c->unit, c->less, alone ? 0 : c->goal, rounds, alone, stock.median, stock.low, stock.high,
                 ours.median, ours.low, ours.high);
 }
 

@@ -19,6 +19,7 @@ struct bench_case {
     double (*measure)(bool stock, unsigned variant);
     unsigned variant;
 };
+#define BENCH_ALONE (-1.0) /* as a goal: there is nothing of QEMU's; measure() is told false */
 
 /* Lists end with a NULL name. */
 extern const struct bench_case start_cases[], ioreq_cases[], ide_cases[], nic_cases[],

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "tests/bench/bench.h"
 #include "tests/guest/guest.h"
 #include "tests/kit/check.h"
+#include "tests/whole/qmp.h"
 
 #define END_MS 5000
 #define ACCESSES 20000
@@ -23,6 +25,8 @@
 #define VGA_MISC 0x3cc
 #define E1000_STATUS 8
 #define NIC (4 << 3)
+
+static atomic_bool over;
 
 static const char *const nic[] = { "-device", "e1000,netdev=net0,mac=00:16:3e:00:00:01,addr=4",
                                    "-netdev", "user,id=net0", NULL };
@@ -53,6 +57,45 @@ static double round_trip_us(bool stock, unsigned how)
         took[i] = (double)(now_ns() - start) / 1e3;
     }
     guest_spin(GUEST_SPINS);
+    dm_close(&dm, SIGTERM, END_MS);
+    return bench_median(took, ACCESSES);
+}
+
+/* Somebody reads the metrics all the time, a hundred times as often as anybody would. */
+static void *scrape(void *arg)
+{
+    struct dm *dm = arg;
+    int qmp = qmp_open(dm->qmp);
+
+    while (!atomic_load(&over)) {
+        free(qmp_say(qmp, "{\"execute\":\"x-query-metrics\"}\n"));
+        usleep(100000);
+    }
+    close(qmp);
+    return NULL;
+}
+
+static double scraped_us(bool stock, unsigned variant)
+{
+    static double took[ACCESSES];
+    struct dm_config config = { .vcpus = 1 };
+    pthread_t thread;
+    struct dm dm;
+
+    dm_open(&dm, &config);
+    bench_pin_guest(0);
+    bench_pin(&dm, 1);
+    guest_spin(GUEST_SPINS_EVER);
+    atomic_store(&over, false);
+    pthread_create(&thread, NULL, scrape, &dm);
+    for (unsigned i = 0; i < ACCESSES; i++) {
+        uint64_t start = now_ns();
+
+        guest_in(0, SERIAL_IER, 1);
+        took[i] = (double)(now_ns() - start) / 1e3;
+    }
+    atomic_store(&over, true);
+    pthread_join(thread, NULL);
     dm_close(&dm, SIGTERM, END_MS);
     return bench_median(took, ACCESSES);
 }
@@ -142,6 +185,8 @@ static double calls_per_access(bool stock, unsigned variant)
 
 const struct bench_case ioreq_cases[] = {
     { "ioreq_spinning", "port read, the vCPU spins", "us", true, 2, 7, round_trip_us, SPINNING },
+    { "ioreq_scraped", "the same, metrics are read ten times a second", "us", true,
+      BENCH_ALONE, 7, scraped_us, 0 },
     { "ioreq_two_cpus", "port read, the vCPU sleeps, a CPU each", "us", true, 10, 7, round_trip_us,
       ONE_CPU_EACH },
     { "ioreq_one_cpu", "port read, both on one CPU", "us", true, 0, 7, round_trip_us, ONE_CPU },

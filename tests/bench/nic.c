@@ -282,13 +282,13 @@ static double bare_tap(bool stock, unsigned variant)
 }
 
 const struct bench_case nic_cases[] = {
-    { "tap_tx_60", "(a bare tap, 60-byte frames written)", "k/s", false, 0, 3, bare_tap,
+    { "tap_tx_60", "(a bare tap, 60-byte frames written)", "k/s", false, BENCH_ALONE, 3, bare_tap,
       OF(0, 60) },
-    { "tap_tx_1514", "(a bare tap, 1514-byte frames written)", "k/s", false, 0, 3, bare_tap,
+    { "tap_tx_1514", "(a bare tap, 1514-byte frames written)", "k/s", false, BENCH_ALONE, 3, bare_tap,
       OF(0, 1514) },
-    { "tap_rx_60", "(a bare tap, 60-byte frames read)", "k/s", false, 0, 3, bare_tap,
+    { "tap_rx_60", "(a bare tap, 60-byte frames read)", "k/s", false, BENCH_ALONE, 3, bare_tap,
       OF(TO_GUEST, 60) },
-    { "tap_rx_1514", "(a bare tap, 1514-byte frames read)", "k/s", false, 0, 3, bare_tap,
+    { "tap_rx_1514", "(a bare tap, 1514-byte frames read)", "k/s", false, BENCH_ALONE, 3, bare_tap,
       OF(TO_GUEST, 1514) },
     { "e1000_tx_60", "e1000, 60-byte frames from the guest", "k/s", false, 3, 5, frames_per_second,
       OF(0, 60) },
