@@ -68,11 +68,17 @@ static inline bool pv_ring_push(struct pv_ring *r)
     return r->put - event < r->put - old;
 }
 
+/* Asks to be told when `wanted` requests wait; true where they do already. */
+static inline bool pv_ring_ask(struct pv_ring *r, uint32_t wanted)
+{
+    atomic_store(pv_ring_word(r, 1), r->taken + wanted);
+    atomic_thread_fence(memory_order_seq_cst);
+    return pv_ring_waiting(r) >= wanted;
+}
+
 /* Asks to be told of the next request; true where there is one already. */
 static inline bool pv_ring_arm(struct pv_ring *r)
 {
-    atomic_store(pv_ring_word(r, 1), r->taken + 1);
-    atomic_thread_fence(memory_order_seq_cst);
-    return pv_ring_waiting(r) != 0;
+    return pv_ring_ask(r, 1);
 }
 #endif

@@ -278,6 +278,30 @@ void pv_failed(struct pv_device *dev, const char *why)
     free(front);
 }
 
+struct failure {
+    struct pv_device *dev;
+    char why[128];
+};
+
+static void fail_now(void *arg)
+{
+    struct failure *f = arg;
+
+    pv_failed(f->dev, f->why);
+    free(f);
+}
+
+void pv_failed_later(struct pv_device *dev, const char *why)
+{
+    struct failure *f = malloc(sizeof(*f));
+
+    if (!f)
+        return;
+    f->dev = dev;
+    snprintf(f->why, sizeof(f->why), "%s", why);
+    loop_post(dev->bus->loop, fail_now, f);
+}
+
 static void connect(struct pv_device *dev, enum xenbus_state front, enum xenbus_state state)
 {
     struct error err = { "" };
@@ -301,6 +325,8 @@ static void forget(struct pv_device *dev)
     *at = dev->next;
     if (dev->phase != PV_FRESH) /* linked only where no loop runs any more */
         dev->cls->close(dev);
+    if (dev->cls->remove)
+        dev->cls->remove(dev);
     store_unwatch(dev->back_watch);
     store_unwatch(dev->front_watch);
     free(dev);

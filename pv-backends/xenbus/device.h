@@ -33,6 +33,11 @@ struct pv_class {
     void (*disconnect)(struct pv_device *dev);
     /* Closes the host end: undoes probe. Still linked: no loop runs any more, and all is freed. */
     void (*close)(struct pv_device *dev);
+    /*
+     * The device itself is gone, after close(): for what outlives a frontend's coming and going. May
+     * be NULL.
+     */
+    void (*remove)(struct pv_device *dev);
     /* A node of the backend's own directory was written; may be NULL. */
     void (*changed)(struct pv_device *dev);
     /* The frontend wrote a node of its own while linked; may be NULL. */
@@ -47,6 +52,8 @@ const char *pv_name(const struct pv_device *dev); /* for sentences: "qdisk 51712
 enum pv_phase pv_phase(const struct pv_device *dev);
 /* The frontend broke a rule: it is told by state Closing and our node "error". */
 void pv_failed(struct pv_device *dev, const char *why);
+/* The same from any loop, while something of the device lives there: it happens soon. */
+void pv_failed_later(struct pv_device *dev, const char *why);
 void pv_disconnected(struct pv_device *dev); /* what disconnect() was asked for is done; any loop */
 
 /* ---- Nodes ---- Texts are copies for the caller to free; NULL: no such node. */
