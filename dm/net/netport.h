@@ -35,6 +35,7 @@ struct netport_config {
     const char *kind;   /* "tap", "user", "null", "test" */
     const char *ifname; /* tap */
     int fd;             /* tap: an open one, or -1 */
+    bool queues;        /* tap: one of several ports of the same name, each with a part of the flows */
     const char *hostname, *tftp, *bootfile; /* user; may be NULL */
     bool offloads; /* null: takes frames as if it could complete and cut them */
 };

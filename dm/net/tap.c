@@ -203,9 +203,10 @@ static const struct netport_kind tap_kind = {
     .offload_rx = tap_offload_rx, .hang_up = tap_hang_up, .close = tap_close,
 };
 
-static int make_interface(struct tap *t, const char *ifname, struct error *err)
+static int make_interface(struct tap *t, const char *ifname, bool queues, struct error *err)
 {
-    struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+    struct ifreq ifr = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
+                                              (queues ? IFF_MULTI_QUEUE : 0)) };
 
     if (strlen(ifname) >= IFNAMSIZ)
         return error_set(err, -EINVAL, "tap %s: the name is longer than %d characters", ifname,
@@ -252,7 +253,7 @@ int tap_open(struct netport **out, const struct netport_config *c, struct error 
     if (rc == 0 && !t->buffer)
         rc = error_set(err, -ENOMEM, "netdev %s: out of memory", c->id);
     if (rc == 0)
-        rc = c->fd >= 0 ? adopt(t, c->fd, err) : make_interface(t, c->ifname, err);
+        rc = c->fd >= 0 ? adopt(t, c->fd, err) : make_interface(t, c->ifname, c->queues, err);
     if (rc < 0)
         return rc;
     if (t->vnet && ioctl(t->fd, TUNSETVNETHDRSZ, &header) < 0)
