@@ -2,8 +2,10 @@
 #include <stddef.h>
 #include "pv-backends/block/blkback.h"
 #include "pv-backends/catalogue.h"
+#include "pv-backends/net/netback.h"
 
 const struct pv_class *const pv_classes[] = {
     &blkback_class,
+    &netback_class,
     NULL,
 };

@@ -22,6 +22,7 @@ struct pv_host {
     struct pv_io_pool *pool;
     struct backing *backing; /* of frames that are named by GFN, not by grant (console 0, vfb) */
     struct input *input;     /* NULL: none */
+    uint64_t net_drain_ns;   /* how long frames wait for a guest without buffers; 0: as netback says */
     /*
      * A disk that the machine has open already under this path, with a reference for the caller;
      * NULL: none. The machine loop's.

@@ -183,6 +183,20 @@ static const struct pair refused_devices[] = {
     { "isa-fdc", "floppies are not supported yet" },
 };
 
+/* -device xen-netback[,rx-drain-ms=N]: no device, but what the process serves. */
+static int take_netback(struct machine_config *c, const struct words *w, struct error *err)
+{
+    static const char *const names[] = { "id", "driver", "rx-drain-ms", NULL };
+    const char *drain = words_get(w, "rx-drain-ms");
+    int rc = words_only(w, names, err);
+
+    c->netback = true;
+    if (rc == 0 && drain)
+        rc = words_number("-device xen-netback,rx-drain-ms=MS", drain, 600000, &c->netback_drain_ms,
+                          err);
+    return rc;
+}
+
 int option_device(struct machine_config *c, const char *option, const char *text, struct error *err)
 {
     struct device_words *d = &c->devices[c->device_count];
@@ -197,6 +211,8 @@ int option_device(struct machine_config *c, const char *option, const char *text
                                 .id = words_get(&w, "id") };
     if (!d->driver)
         return error_set(err, -EINVAL, "%s %s: which device?", option, text);
+    if (!strcmp(d->driver, "xen-netback"))
+        return take_netback(c, &w, err);
     for (unsigned i = 0; i < ARRAY_SIZE(refused_devices); i++)
         if (!strcmp(refused_devices[i].name, d->driver))
             return error_set(err, -EINVAL, "%s %s: %s", option, d->driver,

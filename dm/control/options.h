@@ -97,6 +97,8 @@ struct machine_config {
     bool attach, daemonize; /* -xen-attach, which xenpv goes with; -daemonize */
     const char *pidfile;    /* NULL: none */
     unsigned io_threads; /* -x-io-threads; 0: the default */
+    bool netback; /* -device xen-netback: PV network devices are ours, whatever the kernel has */
+    uint64_t netback_drain_ms; /* its rx-drain-ms; 0: the default */
     const char *metrics; /* -x-metrics PATH; NULL: no socket */
     const char *record; /* -record FILE; NULL: no */
     uint64_t record_bytes;

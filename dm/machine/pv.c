@@ -14,12 +14,16 @@
 #include "dm/xen/domain.h"
 #include "pv-backends/catalogue.h"
 #include "pv-backends/host.h"
+#include "pv-backends/net/netback.h"
 
 #define LOOPS_DEFAULT 4u
 #define POLL_DEFAULT (50 * NS_PER_US)
 
+#define CLASSES_MOST 16u
+
 struct pv {
     struct pv_host host;
+    const struct pv_class *classes[CLASSES_MOST + 1]; /* that we serve; ends with NULL */
     struct pv_bus *bus;
 };
 
@@ -41,6 +45,16 @@ static struct chardev *find_chardev(void *arg, const char *id)
     return machine_chardev(arg, id);
 }
 
+/* All of them, but for network devices where the kernel has them. */
+static void choose_classes(struct pv *pv, const struct machine_config *c)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; pv_classes[i] && n < CLASSES_MOST; i++)
+        if (pv_classes[i] != &netback_class || c->netback || !netback_of_kernel())
+            pv->classes[n++] = pv_classes[i];
+}
+
 int machine_open_pv(struct machine *m, struct error *err)
 {
     const struct machine_config *c = m->config;
@@ -57,13 +71,15 @@ int machine_open_pv(struct machine *m, struct error *err)
     if (!pv)
         return error_set(err, -ENOMEM, "PV backends: out of memory");
     m->pv = pv;
+    choose_classes(pv, c);
     pv->host = (struct pv_host){ .backing = domain_backing(m->domain), .input = m->input,
+                                 .net_drain_ns = c->netback_drain_ms * NS_PER_MS,
                                  .find_disk = find_disk, .find_chardev = find_chardev, .arg = m };
     rc = pv_io_pool_open(&pv->host.pool, c->domid,
                          c->io_threads ? c->io_threads : MIN((unsigned)MAX(cpus, 1), LOOPS_DEFAULT),
                          poll, err);
     if (rc == 0)
-        rc = pv_bus_open(&pv->bus, m->store, m->loop, c->domid, pv_classes, &pv->host, err);
+        rc = pv_bus_open(&pv->bus, m->store, m->loop, c->domid, pv->classes, &pv->host, err);
     return rc;
 }
 

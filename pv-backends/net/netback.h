@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PV_BACKENDS_NET_NETBACK_H
+#define PV_BACKENDS_NET_NETBACK_H
+#include <stdbool.h>
+#include "pv-backends/xenbus/device.h"
+
+/*
+ * Network devices, where the kernel has no backend for them. Source: public/io/netif.h. The tap is
+ * there before state InitWait: then libxl runs the vif script with it.
+ */
+extern const struct pv_class netback_class;
+
+/* Whether the kernel serves network devices, or would as soon as there is one. */
+bool netback_of_kernel(void);
+#endif

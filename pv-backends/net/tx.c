@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From the guest: the slots that wait are copied and taken apart, the data of all packets comes in by
+ * one call, and each frame leaves as one piece. Where the host has no room the batch waits with it.
+ */
+#include <errno.h>
+#include <string.h>
+#include "dm/base/bytes.h"
+#include "dm/base/clock.h"
+#include "dm/base/log.h"
+#include "pv-backends/host.h"
+#include "pv-backends/net/internal.h"
+
+#define BURST_LEAST 131072u /* what a limited guest may save up, or no large packet would ever go */
+
+/* ---- Rate ---- */
+
+static bool may_send(struct net_queue *q, unsigned bytes)
+{
+    struct net_tx *t = &q->tx;
+    uint64_t now;
+
+    if (!q->c.rate_bytes)
+        return true;
+    now = clock_now();
+    if (now >= t->credit_due) {
+        t->credit = MIN(t->credit + q->c.rate_bytes, MAX(q->c.rate_bytes, BURST_LEAST));
+        t->credit_due = now + q->c.rate_ns;
+    }
+    if (bytes > t->credit) {
+        timer_set(&t->timer, t->credit_due);
+        return false;
+    }
+    t->credit -= bytes;
+    return true;
+}
+
+void net_tx_timer(void *queue)
+{
+    net_tx_serve(queue);
+}
+
+/* ---- Taking ---- */
+
+static void plan_copies(struct net_tx *t, struct net_batch_packet *b)
+{
+    struct net_piece pieces[NET_PIECES_MOST];
+    uint8_t *p = b->frame;
+
+    b->copy = t->copy_count;
+    b->pieces = net_pieces(&t->slots[b->slot], &b->words, pieces);
+    for (unsigned i = 0; i < b->pieces; i++) {
+        t->copies[t->copy_count++] = (struct grant_copy){ .ref = pieces[i].ref,
+                                                          .offset = pieces[i].offset,
+                                                          .length = pieces[i].length, .bytes = p };
+        p += pieces[i].length;
+    }
+}
+
+/* The next packet of the slots, if there is room for it; false: no more in this batch. */
+static bool take_packet(struct net_queue *q, unsigned *at, unsigned count, size_t *staged)
+{
+    struct net_tx *t = &q->tx;
+    struct net_batch_packet *b = &t->packets[t->count];
+    const char *why;
+    bool carries;
+
+    if (*at == count || t->count == NET_PACKETS)
+        return false;
+    if (!net_parse(&t->slots[*at], count - *at, &b->words, &why)) {
+        net_break_off(q, why);
+        return false;
+    }
+    carries = !b->words.bad && !b->words.mcast;
+    if (carries && (t->copy_count + NET_PIECES_MOST > GRANT_COPIES_MOST ||
+                    *staged + b->words.length > NET_STAGE_BYTES))
+        return false;
+    if (carries && !may_send(q, b->words.length))
+        return false;
+    b->slot = *at;
+    b->pieces = 0;
+    b->frame = t->stage + *staged;
+    if (carries) {
+        plan_copies(t, b);
+        *staged += ROUND_UP(b->words.length, 8u);
+    }
+    *at += b->words.slots;
+    t->count++;
+    return true;
+}
+
+static void take(struct net_queue *q)
+{
+    struct net_tx *t = &q->tx;
+    uint32_t waiting = pv_ring_waiting(&t->ring);
+    unsigned at = 0;
+    size_t staged = 0;
+
+    t->count = t->next = t->copy_count = 0;
+    if (waiting == PV_RING_BROKEN) {
+        net_break_off(q, "the transmit ring holds more requests than it has room for");
+        return;
+    }
+    for (unsigned i = 0; i < waiting; i++)
+        memcpy(t->slots[i], pv_ring_slot(&t->ring, t->ring.taken + i), NET_TX_SLOT);
+    while (take_packet(q, &at, waiting, &staged))
+        ;
+    t->ring.taken += at;
+    if (t->copy_count && grants_copy(q->c.io->grants, t->copies, t->copy_count) < 0)
+        log_guest("%s: grant copy: errno %d", q->c.name, errno);
+    q->stats.copies += t->copy_count;
+}
+
+/* ---- Sending ---- */
+
+static void answer(struct net_queue *q, const struct net_batch_packet *b, int status)
+{
+    uint8_t bytes[4];
+
+    for (unsigned i = 0; i < b->words.slots; i++) {
+        net_answer(&q->tx.slots[b->slot], &b->words, i, status, bytes);
+        memcpy(pv_ring_slot(&q->tx.ring, q->tx.ring.put++), bytes, sizeof(bytes));
+    }
+    if (status != NET_OKAY)
+        q->stats.tx_errors++;
+}
+
+static bool was_copied(const struct net_tx *t, const struct net_batch_packet *b)
+{
+    for (unsigned i = 0; i < b->pieces; i++)
+        if (t->copies[b->copy + i].failed)
+            return false;
+    return true;
+}
+
+static int change_groups(struct net_queue *q, const struct net_packet *p)
+{
+    if (p->mcast == NET_EXTRA_MCAST_DEL)
+        net_group_drop(q->c.shared, p->group);
+    else if (!(p->group[0] & 1) || !net_group_add(q->c.shared, p->group))
+        return NET_ERROR;
+    return NET_OKAY;
+}
+
+/* -EAGAIN: the host has no room now. */
+static int send_packet(struct net_queue *q, struct net_batch_packet *b)
+{
+    struct iovec iov = { b->frame, b->words.length };
+    struct offload off;
+
+    if (b->words.bad || !was_copied(&q->tx, b))
+        return NET_ERROR;
+    if (b->words.mcast)
+        return change_groups(q, &b->words);
+    if (!net_prepare(&b->words, b->frame, b->words.length, &off))
+        return NET_ERROR;
+    if (netport_send(q->c.port, &iov, 1, &off) == -EAGAIN)
+        return -EAGAIN;
+    q->stats.tx_frames++;
+    q->stats.tx_bytes += b->words.length;
+    return NET_OKAY;
+}
+
+static void send_batch(struct net_queue *q)
+{
+    struct net_tx *t = &q->tx;
+
+    for (; t->next < t->count; t->next++) {
+        int status = send_packet(q, &t->packets[t->next]);
+
+        if (status == -EAGAIN)
+            return;
+        answer(q, &t->packets[t->next], status);
+    }
+}
+
+static bool is_held(const struct net_queue *q)
+{
+    return q->broken || q->stopping || q->tx.next < q->tx.count || timer_is_set(&q->tx.timer);
+}
+
+bool net_tx_serve(struct net_queue *q)
+{
+    if (is_held(q) || !pv_ring_waiting(&q->tx.ring))
+        return false;
+    take(q);
+    send_batch(q);
+    q->stats.passes++;
+    return true;
+}
+
+void net_tx_writable(struct net_queue *q)
+{
+    send_batch(q);
+    net_tx_serve(q);
+}
+
+bool net_tx_arm(struct net_queue *q)
+{
+    return !is_held(q) && pv_ring_arm(&q->tx.ring);
+}
