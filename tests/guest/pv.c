@@ -52,12 +52,17 @@ uint64_t guest_pv_number(const char *dir, const char *key, uint64_t otherwise)
     return value;
 }
 
-void guest_pv_add(struct guest_pv *pv, const char *kind, const char *front_kind, unsigned devid)
+void guest_pv_name(struct guest_pv *pv, const char *kind, const char *front_kind, unsigned devid)
 {
     snprintf(pv->back, sizeof(pv->back), "/local/domain/0/backend/%s/%d/%u", kind, SIMXEN_DOMID,
              devid);
     snprintf(pv->front, sizeof(pv->front), "/local/domain/%d/device/%s/%u", SIMXEN_DOMID,
              front_kind, devid);
+}
+
+void guest_pv_add(struct guest_pv *pv, const char *kind, const char *front_kind, unsigned devid)
+{
+    guest_pv_name(pv, kind, front_kind, devid);
     guest_pv_put(pv->front, "backend", "%s", pv->back);
     guest_pv_put(pv->front, "backend-id", "0");
     guest_pv_put(pv->front, "state", "1");

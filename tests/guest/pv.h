@@ -14,6 +14,8 @@
 struct guest_pv {
     char back[96], front[96];
 };
+/* Just the names, for nodes that must be there before the backend looks; libxl writes all at once. */
+void guest_pv_name(struct guest_pv *pv, const char *kind, const char *front_kind, unsigned devid);
 void guest_pv_add(struct guest_pv *pv, const char *kind, const char *front_kind, unsigned devid);
 void guest_pv_put(const char *dir, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

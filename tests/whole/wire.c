@@ -81,10 +81,33 @@ void wire_close(struct wire *w)
 
 bool wire_send(struct wire *w, const void *frame, size_t length)
 {
-    struct virtio_net_hdr header = { 0 };
-    struct iovec iov[] = { { &header, sizeof(header) }, { (void *)(uintptr_t)frame, length } };
+    static const struct virtio_net_hdr none;
 
-    return writev(w->fd, iov, 2) == (ssize_t)(sizeof(header) + length);
+    return wire_send_offload(w, frame, length, &none);
+}
+
+bool wire_send_offload(struct wire *w, const void *frame, size_t length,
+                       const struct virtio_net_hdr *offload)
+{
+    struct iovec iov[] = { { (void *)(uintptr_t)offload, sizeof(*offload) },
+                           { (void *)(uintptr_t)frame, length } };
+
+    return writev(w->fd, iov, 2) == (ssize_t)(sizeof(*offload) + length);
+}
+
+bool wire_mtu(unsigned mtu)
+{
+    struct ifreq ifr = { .ifr_name = WIRE_TAP, .ifr_mtu = (int)mtu };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && ioctl(fd, SIOCSIFMTU, &ifr) == 0;
+
+    close(fd);
+    return ok;
+}
+
+bool wire_exists(const char *name)
+{
+    return if_nametoindex(name) != 0;
 }
 
 static int tag_of(struct msghdr *m)

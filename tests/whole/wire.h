@@ -24,6 +24,11 @@ bool wire_open(struct wire *w); /* when it runs: the tap is there */
 void wire_close(struct wire *w);
 
 bool wire_send(struct wire *w, const void *frame, size_t length);
+/* One that is still to be completed or cut. */
+bool wire_send_offload(struct wire *w, const void *frame, size_t length,
+                       const struct virtio_net_hdr *offload);
+bool wire_mtu(unsigned mtu);     /* of the tap */
+bool wire_exists(const char *name); /* an interface of that name */
 /* A frame the guest has sent, with what the device model said of it to the kernel. */
 struct wire_frame {
     size_t length;
