@@ -53,6 +53,7 @@ void blk_parse_segments(const uint8_t *page, unsigned count, struct blk_segment 
 static bool parse_indirect(enum blk_layout layout, const uint8_t *slot, struct blk_words *w)
 {
     w->indirect = true;
+    w->operation = slot[1]; /* a response names what was done: Linux gives up a disk that says else */
     w->kind = kind_of(slot[1]);
     w->segments = get_le16(slot + 2);
     w->indirect_ref = get_le32(slot + layouts[layout].grefs);

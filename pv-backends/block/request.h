@@ -27,7 +27,7 @@ struct blk_segment {
 
 struct blk_words {
     enum blk_kind kind;
-    uint8_t operation; /* as it stood, for the response */
+    uint8_t operation; /* for the response: of an indirect request the one inside */
     bool indirect;
     unsigned segments;
     uint64_t id, sector, sectors; /* sectors: of a discard */

@@ -170,6 +170,7 @@ bool guest_blk_put(struct guest_blk *b, unsigned queue, unsigned slot, unsigned 
     if (!r)
         return false;
     CHECK(segments <= b->c.pages);
+    q->asked[slot] = (uint8_t)op;
     memset(r, 0, q->ring.entry);
     put_le64(r + id, slot);
     put_le64(r + id + 8, sector);
@@ -196,6 +197,7 @@ bool guest_blk_put_discard(struct guest_blk *b, unsigned queue, unsigned slot, u
 
     if (!r)
         return false;
+    q->asked[slot] = GUEST_BLK_DISCARD;
     memset(r, 0, q->ring.entry);
     r[0] = GUEST_BLK_DISCARD;
     put_le64(r + id, slot);
@@ -225,6 +227,8 @@ bool guest_blk_take(struct guest_blk *b, unsigned queue, unsigned *slot, int *st
     }
     *slot = (unsigned)get_le64(r);
     *status = (int16_t)get_le16(r + 10);
+    if (*status == 0 && *slot < sizeof(q->asked))
+        CHECK_EQ(r[8], q->asked[*slot]);
     return true;
 }
 

@@ -30,6 +30,7 @@ struct guest_blk_queue {
     uint32_t ring_refs[16];
     uint32_t buffers, lists;    /* guest addresses: depth * pages; depth pages for indirect lists */
     uint32_t *refs, *list_refs; /* of those */
+    uint8_t asked[64];          /* the operation of each slot: a response must name it */
 };
 
 struct guest_blk {
