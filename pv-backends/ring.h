@@ -44,12 +44,15 @@ static inline void *pv_ring_slot(struct pv_ring *r, uint32_t index)
     return r->base + PV_RING_HEADER + (size_t)(index & (r->count - 1)) * r->entry;
 }
 
-/* How many requests wait; PV_RING_BROKEN where the frontend claims more than there is room for. */
+/*
+ * How many requests wait; PV_RING_BROKEN where the frontend claims more than there is room for, or
+ * takes back what was taken already.
+ */
 static inline uint32_t pv_ring_waiting(struct pv_ring *r)
 {
-    uint32_t made = atomic_load_explicit(pv_ring_word(r, 0), memory_order_acquire);
+    uint32_t made = atomic_load(pv_ring_word(r, 0));
 
-    if (made - r->put > r->count)
+    if (made - r->put > r->count || made - r->taken > r->count)
         return PV_RING_BROKEN;
     return made - r->taken;
 }
@@ -61,9 +64,8 @@ static inline bool pv_ring_push(struct pv_ring *r)
 
     if (r->put == old)
         return false;
-    atomic_store_explicit(pv_ring_word(r, 2), r->put, memory_order_release);
+    atomic_store(pv_ring_word(r, 2), r->put); /* in order with the load: a full barrier */
     r->shown = r->put;
-    atomic_thread_fence(memory_order_seq_cst);
     event = atomic_load(pv_ring_word(r, 3));
     return r->put - event < r->put - old;
 }
