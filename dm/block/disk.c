@@ -204,12 +204,12 @@ void disk_done(struct disk_request *req, int rc)
         atomic_fetch_add_explicit(&disk->stats.bytes[way], req->length, memory_order_relaxed);
         atomic_fetch_add_explicit(&disk->stats.count[way], 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&disk->stats.ns[way], ns, memory_order_relaxed);
-        histogram_add(&disk->stats.times[way], ns);
+        histogram_add_shared(&disk->stats.times[way], ns); /* queues of a disk are on several loops */
         break;
     case DISK_FLUSH:
         atomic_fetch_add_explicit(&disk->stats.flushes, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&disk->stats.flush_ns, ns, memory_order_relaxed);
-        histogram_add(&disk->stats.times[2], ns);
+        histogram_add_shared(&disk->stats.times[2], ns);
         break;
     case DISK_DISCARD:
         atomic_fetch_add_explicit(&disk->stats.discards, 1, memory_order_relaxed);

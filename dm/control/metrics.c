@@ -44,20 +44,21 @@ static void gauge(struct collection *c, const char *name, json_t *labels, uint64
 }
 
 static void times(struct collection *c, const char *name, json_t *labels,
-                  const struct histogram *h)
+                  const struct histogram *from)
 {
     json_t *buckets = json_array();
+    struct histogram h = histogram_now(from);
     uint64_t below = 0;
 
     for (unsigned i = 0; i + 1 < HISTOGRAM_BUCKETS; i++) {
-        below += h->bucket[i];
+        below += h.bucket[i];
         json_array_append_new(buckets, json_pack("{s:f,s:I}", "le", (double)histogram_limit(i) / NS,
                                                  "count", (json_int_t)below));
     }
     json_array_append_new(c->list,
                           json_pack("{s:s,s:s,s:o,s:I,s:f,s:o}", "name", name, "type", "histogram",
-                                    "labels", labels, "count", (json_int_t)h->count, "sum",
-                                    (double)h->sum_ns / NS, "buckets", buckets));
+                                    "labels", labels, "count", (json_int_t)h.count, "sum",
+                                    (double)h.sum_ns / NS, "buckets", buckets));
 }
 
 static json_t *label(const char *name, const char *value)
