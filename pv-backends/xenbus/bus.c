@@ -226,14 +226,21 @@ static void say(struct pv_device *dev, enum xenbus_state state)
         log_warn("%s: %s", dev->name, err.text);
 }
 
-/* What is wrong, where `xl` and people look for it. */
+/*
+ * What is wrong, where `xl` and people look for it. Not what stands there already: the write comes
+ * back by our own watch, and a probe that fails each time would have no end.
+ */
 static void complain(struct pv_device *dev, const struct error *why)
 {
     bool named = !strncmp(why->text, dev->name, strlen(dev->name));
+    char *old = pv_back_read(dev, "error"), text[sizeof(dev->name) + sizeof(why->text) + 2];
 
-    log_warn("%s%s%s", named ? "" : dev->name, named ? "" : ": ", why->text);
-    pv_back_write(dev, "error", NULL, "%s%s%s", named ? "" : dev->name, named ? "" : ": ",
-                  why->text);
+    snprintf(text, sizeof(text), "%s%s%s", named ? "" : dev->name, named ? "" : ": ", why->text);
+    if (!old || strcmp(old, text)) {
+        log_warn("%s", text);
+        pv_back_write(dev, "error", NULL, "%s", text);
+    }
+    free(old);
 }
 
 static void probe(struct pv_device *dev, enum xenbus_state state)
