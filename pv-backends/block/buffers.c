@@ -9,7 +9,6 @@
 struct buffers {
     void *free[SIZES]; /* lists, through their first word */
     uint64_t total;    /* bytes that were allocated */
-    bool starved;      /* since when nothing was given back */
 };
 
 int buffers_open(struct buffers **out)
@@ -59,7 +58,6 @@ uint8_t *buffers_get(struct buffers *b, uint64_t length)
         drop_free(b, i); /* of other sizes: the guest does something else now */
     if (b->total + bytes <= BUFFERS_MOST)
         p = aligned_alloc(PAGE, bytes);
-    b->starved = !p;
     if (p)
         b->total += bytes;
     return p;
@@ -73,10 +71,4 @@ void buffers_put(struct buffers *b, uint8_t *p, uint64_t length)
         return;
     *(void **)(void *)p = b->free[size];
     b->free[size] = p;
-    b->starved = false;
-}
-
-bool buffers_any(const struct buffers *b)
-{
-    return !b->starved;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef PV_BACKENDS_BLOCK_BUFFERS_H
 #define PV_BACKENDS_BLOCK_BUFFERS_H
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,5 +17,4 @@ void buffers_close(struct buffers *b);  /* all were given back; NULL is fine */
 /* At most 1 MiB; NULL: not now. */
 uint8_t *buffers_get(struct buffers *b, uint64_t length);
 void buffers_put(struct buffers *b, uint8_t *p, uint64_t length); /* as it was got; NULL is fine */
-bool buffers_any(const struct buffers *b); /* whether something was given back since the last NULL */
 #endif

@@ -20,7 +20,9 @@
 #include "pv-backends/host.h"
 #include "pv-backends/ring.h"
 
-#define TAKE_MOST 64u          /* requests in a pass */
+#define TAKE_MOST 64u          /* requests in a pass, and that wait */
+#define ACTIVE_MOST 256u       /* requests that do not wait */
+#define SPARE_MOST 64u         /* that are kept for later */
 #define PERSISTENT_MOST 1056u  /* pages of a queue; Linux's backend keeps as many */
 #define MERGE_MOST (1u << 20)  /* bytes that go to the disk as one */
 #define IOVS_MOST 512u
@@ -35,6 +37,7 @@ struct work {
     uint8_t *buffer;     /* for what is copied; NULL: there is none, or all is mapped */
     bool mapped;         /* all segments are persistent pages */
     bool flushed;        /* a barrier's first flush is done */
+    bool active;         /* judged, and on its way */
     int16_t status;
     unsigned iovs;
     struct iovec iov[IOVS_MOST]; /* of itself, and of those merged into it */
@@ -50,9 +53,12 @@ struct blk_queue {
     struct persistent *persistent;
     struct buffers *buffers;
     struct work *free;
+    unsigned spare;         /* in that list */
     struct work *ended, **ended_tail;
-    struct work *parked;    /* a request that waits for a buffer */
+    struct work *parked;    /* wait for a buffer, or for a barrier; until something ends */
     unsigned in_flight;     /* taken and not answered */
+    unsigned active;        /* of those, not parked */
+    bool fenced;            /* a barrier is under way: what comes after it waits */
     bool stopping, broken, begun;
     void (*stopped)(void *arg);
     void *stopped_arg;
@@ -63,22 +69,30 @@ struct blk_queue {
 
 static void check_stopped(struct blk_queue *q);
 
+/* One loop writes them; others may look meanwhile. */
+static void count(uint64_t *counter, uint64_t more)
+{
+    __atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
+}
+
 /* ---- Work ---- */
 
 static struct work *work_get(struct blk_queue *q)
 {
     struct work *w = q->free;
 
-    if (w)
+    if (w) {
         q->free = w->next;
-    else
+        q->spare--;
+    } else {
         w = malloc(sizeof(*w));
+    }
     if (!w)
         return NULL;
     w->next = w->merged = NULL;
     w->queue = q;
     w->buffer = NULL;
-    w->mapped = w->flushed = false;
+    w->mapped = w->flushed = w->active = false;
     w->status = BLK_OKAY;
     w->iovs = 0;
     w->length = 0;
@@ -89,9 +103,18 @@ static struct work *work_get(struct blk_queue *q)
 static void work_put(struct blk_queue *q, struct work *w)
 {
     buffers_put(q->buffers, w->buffer, w->length);
+    q->in_flight--;
+    if (w->active) {
+        q->active--;
+        q->fenced &= w->words.kind != BLK_BARRIER;
+    }
+    if (q->spare == SPARE_MOST) {
+        free(w);
+        return;
+    }
     w->next = q->free;
     q->free = w;
-    q->in_flight--;
+    q->spare++;
 }
 
 /* Its answer is known; it is given at the end of the pass. */
@@ -118,7 +141,7 @@ static void flush_copies(struct blk_queue *q)
         return;
     if (grants_copy(q->c.io->grants, q->copies, q->copy_count) < 0)
         log_guest("%s: grant copy: errno %d", q->c.name, errno);
-    q->stats.copies += q->copy_count;
+    count(&q->stats.copies, q->copy_count);
     q->copy_count = 0;
 }
 
@@ -271,7 +294,7 @@ static void submit_list(struct blk_queue *q, struct work *list)
             *tail = next;
             tail = &next->merged;
             next = next->next;
-            q->stats.merged++;
+            count(&q->stats.merged, 1);
         }
         switch (w->words.kind) {
         case BLK_READ:
@@ -363,8 +386,16 @@ static bool map_pages(struct work *w)
             w->iov[w->iovs++] = (struct iovec){ page, length };
     }
     w->mapped = true;
-    q->stats.mapped++;
+    count(&q->stats.mapped, 1);
     return true;
+}
+
+/* A barrier waits for all before it, and all after it wait for a barrier. */
+static bool must_wait(const struct work *w)
+{
+    const struct blk_queue *q = w->queue;
+
+    return q->fenced || q->active == ACTIVE_MOST || (w->words.kind == BLK_BARRIER && q->active);
 }
 
 /* Judges a request whose words are complete; false: there is no memory for its data now. */
@@ -375,7 +406,7 @@ static bool prepare(struct work *w)
 
     if (w->status != BLK_OKAY)
         return true;
-    if (writes && q->c.readonly && w->words.kind != BLK_FLUSH) {
+    if (writes && q->c.readonly && (w->words.kind != BLK_FLUSH || w->words.segments)) {
         w->status = BLK_ERROR;
         return true;
     }
@@ -400,7 +431,10 @@ static bool prepare(struct work *w)
     w->buffer = buffers_get(q->buffers, w->length);
     if (!w->buffer) {
         w->length = 0;
-        return false;
+        if (q->active)
+            return false;
+        w->status = BLK_ERROR; /* nothing will be given back: the host has no memory */
+        return true;
     }
     w->iov[0] = (struct iovec){ w->buffer, w->length };
     w->iovs = 1;
@@ -420,7 +454,7 @@ static struct work *take_one(struct blk_queue *q)
         w->status = w->words.kind == BLK_UNKNOWN && !w->words.indirect ? BLK_NOT_SUPPORTED
                                                                         : BLK_ERROR;
     else
-        q->stats.requests[w->words.kind]++;
+        count(&q->stats.requests[w->words.kind], 1);
     memcpy(w->segments, w->words.direct, sizeof(w->words.direct));
     return w;
 }
@@ -434,19 +468,16 @@ static void break_off(struct blk_queue *q, const char *why)
     q->c.broken(q->c.arg, why);
 }
 
-/* What the ring has, up to a bound; the request that waited for memory first. */
+/* What the ring has, up to a bound. */
 static struct work *take(struct blk_queue *q)
 {
-    struct work *list = q->parked, **tail = &list;
+    struct work *list = NULL, **tail = &list;
     uint32_t waiting = pv_ring_waiting(&q->ring);
 
-    q->parked = NULL;
     if (waiting == PV_RING_BROKEN) {
         break_off(q, "the ring holds more requests than it has room for");
         waiting = 0;
     }
-    while (*tail)
-        tail = &(*tail)->next;
     for (unsigned i = 0; i < MIN(waiting, TAKE_MOST); i++) {
         *tail = take_one(q);
         if (!*tail)
@@ -456,38 +487,46 @@ static struct work *take(struct blk_queue *q)
     return list;
 }
 
-/* Ends where memory does; what is left of the list then waits for it. */
+/* Ends where memory does, or at a barrier; what is left of the list then waits. */
 static struct work *prepare_list(struct blk_queue *q, struct work *list)
 {
-    for (struct work **at = &list; *at; at = &(*at)->next)
-        if (!prepare(*at)) {
-            q->parked = *at;
+    for (struct work **at = &list; *at; at = &(*at)->next) {
+        struct work *w = *at;
+
+        if (must_wait(w) || !prepare(w)) {
+            q->parked = w;
             *at = NULL;
             break;
         }
+        w->active = true;
+        q->active++;
+        q->fenced = w->words.kind == BLK_BARRIER;
+    }
     return list;
 }
 
+/* On with requests whose segments are known. */
+static void go_on(struct blk_queue *q, struct work *list)
+{
+    list = prepare_list(q, list);
+    copy_list(q, list, writes_data, queue_in, all_pieces, in_made);
+    submit_list(q, list);
+}
+
+/* While some wait, what comes stays on the ring. */
 static bool serve(void *arg)
 {
     struct blk_queue *q = arg;
     struct work *list;
-    bool resumed = q->parked;
 
-    if (q->broken || q->stopping || (!resumed && !pv_ring_waiting(&q->ring)))
-        return false;
-    if (resumed && !buffers_any(q->buffers)) /* nothing was given back meanwhile */
+    if (q->broken || q->stopping || q->parked || !pv_ring_waiting(&q->ring))
         return false;
     list = take(q);
     if (!list)
         return false;
-    q->stats.passes++;
+    count(&q->stats.passes, 1);
     copy_list(q, list, is_indirect, queue_list, one_piece, list_made);
-    for (struct work *w = list; w; w = w->next)
-        w->words.indirect = false; /* its segments are known: not again, should it have to wait */
-    list = prepare_list(q, list);
-    copy_list(q, list, writes_data, queue_in, all_pieces, in_made);
-    submit_list(q, list);
+    go_on(q, list);
     return true;
 }
 
@@ -512,20 +551,16 @@ static void respond(struct blk_queue *q, struct work *w)
         memcpy(pv_ring_slot(&q->ring, q->ring.put), bytes, n);
     q->ring.put++;
     if (w->status != BLK_OKAY)
-        q->stats.errors++;
+        count(&q->stats.errors, 1);
     else if (w->words.kind <= BLK_WRITE)
-        q->stats.bytes[w->words.kind] += w->length;
+        count(&q->stats.bytes[w->words.kind], w->length);
     work_put(q, w);
 }
 
-/* At the end of each pass of the loop. */
-static void answer(void *arg)
+static void answer_ended(struct blk_queue *q)
 {
-    struct blk_queue *q = arg;
     struct work *list = q->ended, *next;
 
-    if (!list)
-        return;
     q->ended = NULL;
     q->ended_tail = &q->ended;
     copy_list(q, list, reads_data, queue_out, all_pieces, in_made);
@@ -534,11 +569,31 @@ static void answer(void *arg)
         respond(q, list);
     }
     if (!q->broken && pv_ring_push(&q->ring)) {
-        q->stats.notifies++;
+        count(&q->stats.notifies, 1);
         evtchn_notify(q->c.io->evtchn, q->port);
     }
-    if (q->parked) /* memory was given back just now */
-        serve(q);
+}
+
+/*
+ * At the end of each pass of the loop. What was parked may end at once, and be all there was: then
+ * nobody else would wake us for the rest.
+ */
+static void answer(void *arg)
+{
+    struct blk_queue *q = arg;
+
+    if (!q->ended)
+        return;
+    while (q->ended) {
+        struct work *parked;
+
+        answer_ended(q);
+        if (q->broken || q->stopping)
+            break;
+        parked = q->parked;
+        q->parked = NULL;
+        go_on(q, parked);
+    }
     check_stopped(q);
 }
 
@@ -616,10 +671,11 @@ static void release(struct blk_queue *q)
 
 static void check_stopped(struct blk_queue *q)
 {
-    void (*stopped)(void *arg) = q->stopped;
+    void (*stopped)(void *arg);
 
-    if (!q->stopping || q->in_flight || !stopped)
+    if (!q->stopping || q->in_flight || !q->stopped)
         return;
+    stopped = q->stopped;
     q->stopped = NULL;
     release(q);
     stopped(q->stopped_arg);
@@ -663,5 +719,10 @@ void blk_queue_close(struct blk_queue *q)
 
 struct blk_stats blk_queue_stats(const struct blk_queue *q)
 {
-    return q->stats;
+    const uint64_t *from = (const uint64_t *)(const void *)&q->stats;
+    struct blk_stats s;
+
+    for (unsigned i = 0; i < sizeof(s) / sizeof(*from); i++)
+        ((uint64_t *)(void *)&s)[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    return s;
 }

@@ -13,6 +13,7 @@
 #define OP_FLUSH 3
 #define OP_DISCARD 5
 #define OP_INDIRECT 6
+#define DISCARD_SECURE 1
 #define SECTORS_A_PAGE (BLK_PAGE / BLK_SECTOR)
 
 static const struct {
@@ -73,7 +74,9 @@ bool blk_parse(enum blk_layout layout, const uint8_t slot[BLK_SLOT_MOST], struct
         return false;
     if (w->kind == BLK_DISCARD) {
         w->sectors = get_le64(slot + layouts[layout].segments);
-        return true;
+        if (slot[1] & DISCARD_SECURE) /* we say discard-secure 0 */
+            w->kind = BLK_UNKNOWN;
+        return w->kind == BLK_DISCARD;
     }
     w->segments = slot[1];
     if (w->segments > BLK_SEGMENTS_DIRECT)

@@ -212,7 +212,149 @@ TEST(a_response_leaks_nothing)
     close_pc(&dm);
 }
 
+TEST(a_flush_with_data_is_a_write_to_a_disk_for_reading)
+{
+    struct guest_blk b;
+    struct dm dm;
+
+    open_pc(&dm, &b, true);
+    CHECK(guest_blk_connect(&b, &plain));
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_FLUSH, 0, 0), OKAY);
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_FLUSH, 0, 4096), ERROR);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm);
+}
+
+TEST(a_discard_that_must_be_secure_is_not_made_as_another)
+{
+    struct guest_blk b;
+    struct dm dm;
+
+    open_pc(&dm, &b, false);
+    CHECK(guest_blk_connect(&b, &plain));
+    CHECK(guest_blk_put_discard(&b, 0, 0, 0, 8));
+    b.queue[0].ring.base[64 + 1] = 1; /* BLKIF_DISCARD_SECURE */
+    CHECK_EQ(answer_to(&b), NOT_SUPPORTED);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm);
+}
+
+/* ---- Memory ---- */
+
+static const struct guest_blk_config large = { .depth = 8, .pages = 256, .order = 4,
+                                               .name_order = true, .memory = MEMORY };
+
+/* Waits for `n` answers; how many of them say OKAY. */
+static unsigned take_all(struct guest_blk *b, unsigned n)
+{
+    unsigned okay = 0, slot;
+    int status;
+
+    while (n--) {
+        CHECK(guest_blk_take(b, 0, &slot, &status, END_MS));
+        okay += status == OKAY;
+    }
+    return okay;
+}
+
+TEST(five_hundred_requests_of_a_megabyte_cost_a_queue_no_more_than_its_bound)
+{
+    bool sanitized = getenv("DM") && strstr(getenv("DM"), "-san-"); /* their memory is no measure */
+    unsigned before, n = 0;
+    struct guest_blk b;
+    struct dm dm;
+
+    open_pc(&dm, &b, false);
+    CHECK(guest_blk_connect(&b, &large));
+    serves(&b);
+    before = dm_memory(&dm, false).rss;
+    while (guest_blk_put(&b, 0, 0, n & 1, 0, 256 * 4096, true))
+        n++;
+    CHECK_EQ(n, 512);
+    guest_blk_kick(&b, 0);
+    CHECK_EQ(take_all(&b, n), n);
+    CHECK(sanitized || dm_memory(&dm, false).rss < before + 12 * 1024);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm);
+}
+
+/*
+ * Four reads take all the memory there is; the writes behind them wait, and end at once when it is
+ * their turn, for their pages are nobody's. Nothing on the disk is left to wake the queue then.
+ */
+TEST(writes_that_wait_for_memory_and_then_fail_are_answered)
+{
+    struct guest_blk b;
+    struct dm dm;
+
+    open_pc(&dm, &b, false);
+    CHECK(guest_blk_connect(&b, &large));
+    for (unsigned i = 0; i < 16; i++) {
+        CHECK(guest_blk_put(&b, 0, 0, GUEST_BLK_READ, i * 8, 256 * 4096, true));
+        for (unsigned slot = 1; slot < 8; slot++) {
+            CHECK(guest_blk_put(&b, 0, slot, GUEST_BLK_WRITE, 0, 200 * 4096, true));
+            for (unsigned page = 0; page < 200; page++)
+                put_le32(guest_page(b.queue[0].lists + slot * 4096) + page * 8, 0x7fffffff);
+        }
+    }
+    guest_blk_kick(&b, 0);
+    CHECK_EQ(take_all(&b, 16 * 8), 16);
+    serves(&b);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm);
+}
+
+TEST(a_barrier_waits_for_what_came_before_it_and_holds_what_comes_after)
+{
+    struct guest_blk b;
+    struct dm dm;
+    bool seen = false;
+    unsigned slot;
+    int status;
+
+    open_pc(&dm, &b, false);
+    CHECK(guest_blk_connect(&b, &large));
+    for (unsigned round = 0; round < 50; round++) {
+        for (slot = 0; slot < 8; slot++)
+            CHECK(guest_blk_put(&b, 0, slot, slot == 4 ? GUEST_BLK_BARRIER : GUEST_BLK_WRITE,
+                                slot * 200, slot < 4 ? 1 << 19 : 4096, slot < 4));
+        guest_blk_kick(&b, 0);
+        seen = false;
+        for (unsigned i = 0; i < 8; i++) {
+            CHECK(guest_blk_take(&b, 0, &slot, &status, END_MS));
+            CHECK_EQ(status, OKAY);
+            CHECK_EQ(slot == 4, i == 4); /* four before it, three after it */
+            seen |= slot == 4;
+        }
+        CHECK(seen);
+    }
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm);
+}
+
 /* ---- Broken rings ---- */
+
+TEST(a_producer_that_takes_requests_back_ends_the_connection)
+{
+    struct guest_blk b;
+    struct dm dm;
+
+    open_pc(&dm, &b, false);
+    CHECK(guest_blk_connect(&b, &large));
+    for (unsigned i = 0; i < 64; i++)
+        CHECK(guest_blk_put(&b, 0, 0, GUEST_BLK_WRITE, 0, 256 * 4096, true));
+    guest_blk_kick(&b, 0);
+    CHECK_EQ(take_all(&b, 1), 1); /* it has seen all 64, then */
+    *(volatile uint32_t *)(void *)b.queue[0].ring.base = 1;
+    guest_channel_notify(b.queue[0].port);
+    CHECK(guest_pv_await(&b.pv, 5));
+    CHECK(guest_blk_disconnect(&b));
+    guest_pv_state(&b.pv, 1);
+    CHECK(guest_blk_connect(&b, &large));
+    serves(&b);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm);
+}
 
 TEST(a_producer_far_ahead_ends_the_connection_with_a_sentence)
 {
@@ -435,6 +577,19 @@ TEST(a_flood_of_writes_to_xenstore_is_survived)
     close_pc(&dm);
 }
 
+static unsigned lines_with(const struct dm *dm, const char *text)
+{
+    FILE *f = fopen(dm->log, "r");
+    char line[512];
+    unsigned n = 0;
+
+    CHECK(f);
+    while (f && fgets(line, sizeof(line), f))
+        n += strstr(line, text) != NULL;
+    fclose(f);
+    return n;
+}
+
 TEST(an_image_that_is_not_there_is_a_sentence_and_served_once_it_is)
 {
     struct guest_blk b;
@@ -451,8 +606,11 @@ TEST(an_image_that_is_not_there_is_a_sentence_and_served_once_it_is)
         why = store_get(path);
     CHECK(why && strstr(why, "/nonexistent/image"));
     free(why);
+    for (unsigned i = 0; i < 20; i++) /* our own node, and others that change nothing */
+        guest_pv_put(b.pv.back, "sound", "%u", i);
     guest_pv_put(b.pv.back, "params", "%s", params);
     CHECK(guest_blk_connect(&b, &plain));
+    CHECK_EQ(lines_with(&dm, "/nonexistent/image"), 1); /* it was told once */
     serves(&b);
     CHECK(guest_blk_disconnect(&b));
     close_pc(&dm);
