@@ -73,8 +73,7 @@ static inline bool pv_ring_push(struct pv_ring *r)
 /* Asks to be told when `wanted` requests wait; true where they do already. */
 static inline bool pv_ring_ask(struct pv_ring *r, uint32_t wanted)
 {
-    atomic_store(pv_ring_word(r, 1), r->taken + wanted);
-    atomic_thread_fence(memory_order_seq_cst);
+    atomic_store(pv_ring_word(r, 1), r->taken + wanted); /* in order with the load that follows */
     return pv_ring_waiting(r) >= wanted;
 }
 
