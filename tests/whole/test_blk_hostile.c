@@ -268,7 +268,7 @@ TEST(five_hundred_requests_of_a_megabyte_cost_a_queue_no_more_than_its_bound)
     CHECK(guest_blk_connect(&b, &large));
     serves(&b);
     before = dm_memory(&dm, false).rss;
-    while (guest_blk_put(&b, 0, 0, n & 1, 0, 256 * 4096, true))
+    while (guest_blk_put(&b, 0, n & 1, n & 1, 0, 256 * 4096, true))
         n++;
     CHECK_EQ(n, 512);
     guest_blk_kick(&b, 0);
