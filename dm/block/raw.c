@@ -23,11 +23,11 @@
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
 #include "dm/block/format.h"
+#include "dm/block/iov.h"
 #include "dm/block/queue.h"
 
 #define UNIT 512u
 #define IOV_A_CALL 1024u /* IOV_MAX */
-#define ZERO_BYTES (64 * KIB)
 
 #define AT_ONCE_MOST (1u << 20) /* copying more would keep the loop from others for too long */
 
@@ -41,8 +41,6 @@ struct raw {
     bool no_flush, writethrough;
     atomic_bool no_fast_zero; /* the host has no ZERO_RANGE here */
 };
-
-static const uint8_t zeroes[ZERO_BYTES];
 
 static struct raw *raw_of(struct disk *disk)
 {
@@ -184,6 +182,11 @@ int raw_open(struct disk **out, const struct disk_config *config, struct error *
     return 0;
 }
 
+int raw_fd(struct disk *disk)
+{
+    return raw_of(disk)->fd;
+}
+
 /* ---- Requests ---- */
 
 static void finish(struct io *io, int rc)
@@ -195,43 +198,6 @@ static void finish(struct io *io, int rc)
         bounce_put(queue, io->bounce);
     disk_io_put(queue, io);
     disk_done(req, rc);
-}
-
-/* Finds where byte `at` of the request lies: the index of its vector, and the offset in it. */
-static unsigned seek_iov(const struct disk_request *req, uint64_t at, size_t *within)
-{
-    unsigned i = 0;
-
-    for (; i < req->iov_count && at >= req->iov[i].iov_len; i++)
-        at -= req->iov[i].iov_len;
-    *within = (size_t)at;
-    return i;
-}
-
-/* Copies between `buf` and the request's vectors from byte `at` on. */
-static void copy_iov(const struct disk_request *req, uint64_t at, uint8_t *buf, size_t n, bool out)
-{
-    size_t within;
-
-    for (unsigned i = seek_iov(req, at, &within); n && i < req->iov_count; i++, within = 0) {
-        uint8_t *p = (uint8_t *)req->iov[i].iov_base + within;
-        size_t piece = MIN(n, req->iov[i].iov_len - within);
-
-        if (out)
-            memcpy(buf, p, piece);
-        else
-            memcpy(p, buf, piece);
-        buf += piece;
-        n -= piece;
-    }
-}
-
-static void clear_iov(const struct disk_request *req, uint64_t at)
-{
-    size_t within;
-
-    for (unsigned i = seek_iov(req, at, &within); i < req->iov_count; i++, within = 0)
-        memset((uint8_t *)req->iov[i].iov_base + within, 0, req->iov[i].iov_len - within);
 }
 
 /* Aims `io` at what the request has not moved yet, or as much of it as one call takes. */
@@ -251,7 +217,7 @@ static void aim_cached(struct io *io)
     }
     io->iov = io->window;
     io->iov_count = 0;
-    for (i = seek_iov(req, moved, &within); i < req->iov_count && io->iov_count < IO_WINDOW;
+    for (i = iov_seek(req, moved, &within); i < req->iov_count && io->iov_count < IO_WINDOW;
          i++, within = 0) {
         io->window[io->iov_count++] = (struct iovec){
             .iov_base = (uint8_t *)req->iov[i].iov_base + within,
@@ -278,7 +244,7 @@ static void aim_direct(struct raw *r, struct io *io)
     io->iov = io->window;
     io->iov_count = 1;
     if (req->op == DISK_WRITE)
-        copy_iov(req, req->priv.moved, io->bounce, io->length, true);
+        iov_copy(req, req->priv.moved, io->bounce, io->length, true);
 }
 
 static void move_on(struct io *io)
@@ -316,12 +282,12 @@ static void moved(struct io *io, int64_t n)
     }
     if (n == 0) { /* the end of the file; for a write there is no such thing */
         if (read)
-            clear_iov(req, req->priv.moved);
+            iov_clear(req, req->priv.moved, req->length - req->priv.moved);
         finish(io, read ? 0 : -EIO);
         return;
     }
     if (read && io->bounce)
-        copy_iov(req, req->priv.moved, io->bounce, (size_t)n, false);
+        iov_copy(req, req->priv.moved, io->bounce, (size_t)n, false);
     req->priv.moved += (uint64_t)n;
     if (req->priv.moved >= req->length)
         finish(io, 0);
@@ -398,15 +364,8 @@ static void write_zeroes(struct io *io)
     io->done = zero_written;
     io->offset = req->offset + req->priv.moved;
     io->iov = io->window;
-    io->length = 0;
-    for (io->iov_count = 0; left && io->iov_count < IO_WINDOW; io->iov_count++) {
-        size_t n = MIN(left, ZERO_BYTES);
-
-        io->window[io->iov_count] =
-            (struct iovec){ .iov_base = (void *)(uintptr_t)zeroes, .iov_len = n };
-        io->length += n;
-        left -= n;
-    }
+    io->length = MIN(left, (uint64_t)IO_WINDOW * IOV_ZEROES);
+    io->iov_count = iov_zeroes(io->length, io->window);
     disk_io_start(req->priv.queue, io);
 }
 
