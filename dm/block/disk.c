@@ -20,6 +20,7 @@ static const struct {
     int (*open)(struct disk **out, const struct disk_config *config, struct error *err);
 } formats[] = {
     { "raw", raw_open },
+    { "qcow2", qcow2_open },
     { "null-co", null_open },
     { "blkdebug", blkdebug_open },
 };
@@ -34,8 +35,8 @@ int disk_open(struct disk **out, const struct disk_config *config, struct error 
         if (!strcmp(formats[i].name, format))
             return formats[i].open(out, config, err);
     return error_set(err, -ENOTSUP,
-                     "disk image %s: format %s is not supported; xen-dm reads raw images only so "
-                     "far: convert it with \"qemu-img convert -O raw\" and say format=raw",
+                     "disk image %s: format %s is not supported; xen-dm reads raw and qcow2: convert it "
+                     "with \"qemu-img convert -O qcow2\" and say format=qcow2",
                      config->path, format);
 }
 
@@ -189,6 +190,15 @@ void disk_submit(struct disk *disk, struct disk_queue *queue, struct disk_reques
         disk_queue_finish(queue, req, rc);
     else
         disk->ops->submit(disk, queue, req);
+}
+
+void disk_submit_below(struct disk *disk, struct disk_queue *queue, struct disk_request *req)
+{
+    memset(&req->priv, 0, sizeof(req->priv));
+    req->priv.disk = disk;
+    req->priv.queue = queue;
+    req->priv.started = clock_now();
+    disk->ops->submit(disk, queue, req);
 }
 
 void disk_done(struct disk_request *req, int rc)

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 struct error;
 struct histogram;
+struct image_chain;
 struct loop;
 struct tape;
 
@@ -22,12 +23,14 @@ struct disk;
 
 struct disk_config {
     const char *path;   /* file or block device; "fd:N" for a descriptor we own from then on */
-    const char *format; /* "raw" (others as they come); NULL or "" is raw: never probed */
+    const char *format; /* "raw", "qcow2", ...; NULL or "" is raw: never probed */
     bool readonly;
     bool direct;        /* cache=none or directsync: past the host's page cache */
     bool no_flush;      /* cache=unsafe */
     bool writethrough;  /* cache=writethrough or directsync: each write is durable when done */
     bool discard;       /* discard=unmap */
+    uint64_t l2_cache;  /* bytes of an image's tables kept in memory; 0: 1 MiB */
+    const struct image_chain *above; /* of a backing file: whose; else NULL */
 };
 
 int disk_open(struct disk **out, const struct disk_config *config, struct error *err);

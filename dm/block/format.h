@@ -19,7 +19,7 @@ struct disk_ops {
 struct disk {
     const struct disk_ops *ops;
     char *path;
-    uint8_t *first; /* the first sector, of a disk without an image (played.c); else NULL */
+    uint8_t *first; /* the first sector, of a disk that is no plain file; else NULL */
     uint64_t bytes;
     unsigned sector_size;
     bool readonly;
@@ -43,7 +43,15 @@ void disk_done(struct disk_request *req, int rc);
 void played_wait(struct disk_request *req);
 void played_record(const struct disk_request *req, int rc, struct tape *tape);
 
+/*
+ * The same as disk_submit() from a format to the disk below it, which is not the guest's business:
+ * on no tape, and not judged.
+ */
+void disk_submit_below(struct disk *disk, struct disk_queue *queue, struct disk_request *req);
+
+int raw_fd(struct disk *disk); /* of a raw disk: its descriptor, through the page cache */
 int raw_open(struct disk **out, const struct disk_config *config, struct error *err);
+int qcow2_open(struct disk **out, const struct disk_config *config, struct error *err);
 int null_open(struct disk **out, const struct disk_config *config, struct error *err);
 int blkdebug_open(struct disk **out, const struct disk_config *config, struct error *err);
 #endif

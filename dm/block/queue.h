@@ -40,6 +40,7 @@ struct io {
     int64_t result;
 };
 
+struct loop *disk_queue_loop(const struct disk_queue *queue);
 struct io *disk_io_get(struct disk_queue *queue); /* NULL where memory ends */
 void disk_io_put(struct disk_queue *queue, struct io *io);
 void disk_io_start(struct disk_queue *queue, struct io *io);

@@ -43,6 +43,11 @@ struct disk_queue {
     bool posted;
 };
 
+struct loop *disk_queue_loop(const struct disk_queue *q)
+{
+    return q->loop;
+}
+
 /* ---- Memory ---- */
 
 struct io *disk_io_get(struct disk_queue *q)

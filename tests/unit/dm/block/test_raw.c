@@ -517,9 +517,9 @@ TEST(what_cannot_be_opened_is_told_in_a_sentence)
     CHECK_EQ(try_open(empty, "raw", false, &err), -EINVAL);
     CHECK_SAYS(err, "is empty");
     unlink(empty);
-    CHECK_EQ(try_open("/images/a.qcow2", "qcow2", false, &err), -ENOTSUP);
-    CHECK_SAYS(err, "/images/a.qcow2");
-    CHECK_SAYS(err, "qemu-img convert -O raw");
+    CHECK_EQ(try_open("/images/a.vmdk", "vmdk", false, &err), -ENOTSUP);
+    CHECK_SAYS(err, "/images/a.vmdk");
+    CHECK_SAYS(err, "qemu-img convert -O qcow2");
     CHECK_EQ(try_open("", "raw", false, &err), -EINVAL);
 }
 
