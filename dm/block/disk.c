@@ -197,7 +197,7 @@ void disk_submit_below(struct disk *disk, struct disk_queue *queue, struct disk_
     memset(&req->priv, 0, sizeof(req->priv));
     req->priv.disk = disk;
     req->priv.queue = queue;
-    req->priv.started = clock_now();
+    req->priv.below = true;
     disk->ops->submit(disk, queue, req);
 }
 
@@ -205,8 +205,14 @@ void disk_done(struct disk_request *req, int rc)
 {
     struct disk *disk = req->priv.disk;
     struct tape *tape = req->priv.number ? tape_here() : NULL;
-    uint64_t ns = clock_now() - req->priv.started;
     unsigned way = req->op == DISK_WRITE;
+    uint64_t ns;
+
+    if (req->priv.below) {
+        req->done(req, rc);
+        return;
+    }
+    ns = clock_now() - req->priv.started;
 
     switch (rc < 0 ? DISK_ZERO : req->op) {
     case DISK_READ:

@@ -69,6 +69,7 @@ struct disk_request {
         uint64_t moved;
         void *bounce;
         int rc;
+        bool below; /* a part of another request, which is what counts */
     } priv;
 };
 

@@ -45,7 +45,7 @@ void played_record(const struct disk_request *req, int rc, struct tape *tape);
 
 /*
  * The same as disk_submit() from a format to the disk below it, which is not the guest's business:
- * on no tape, and not judged.
+ * on no tape, not judged and not counted.
  */
 void disk_submit_below(struct disk *disk, struct disk_queue *queue, struct disk_request *req);
 
