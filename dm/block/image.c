@@ -107,7 +107,11 @@ static void walk(struct op *op);
 
 static void wake(void *arg)
 {
-    walk(arg);
+    struct op *op = arg;
+
+    pthread_mutex_lock(&op->img->lock); /* who posted this, under it, is out of loop_post() */
+    pthread_mutex_unlock(&op->img->lock);
+    walk(op);
 }
 
 /* Under the lock. */

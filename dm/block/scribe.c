@@ -15,10 +15,13 @@
 #include "dm/block/image.h"
 #include "dm/block/iov.h"
 
+/* What is done here may be the end of the loop: who posted it must be out of loop_post(). */
 static void ended(void *arg)
 {
     struct job *job = arg;
 
+    pthread_mutex_lock(&job->img->lock);
+    pthread_mutex_unlock(&job->img->lock);
     job->done(job);
 }
 
@@ -29,6 +32,7 @@ static void *work(void *arg)
     pthread_mutex_lock(&img->lock);
     for (;;) {
         struct job *job = img->jobs;
+        void (*done)(struct job *);
 
         if (!job) {
             if (img->closing)
@@ -40,10 +44,11 @@ static void *work(void *arg)
         if (!img->jobs)
             img->jobs_tail = &img->jobs;
         pthread_mutex_unlock(&img->lock);
+        done = job->done;
         job->run(job);
-        if (job->done) /* else nobody waits, and the job is its own */
-            loop_post(job->loop, ended, job);
         pthread_mutex_lock(&img->lock);
+        if (done) /* else nobody waits, and the job was its own */
+            loop_post(job->loop, ended, job);
     }
     pthread_mutex_unlock(&img->lock);
     return NULL;

@@ -64,7 +64,7 @@ TEST(random_requests_to_every_cluster_size)
             image_run("qemu-img create -q -f qcow2 -o cluster_size=%u,compat=%s w.qcow2 9M", 1u << bits,
                       v == 2 ? "0.10" : "1.1");
             ride_image("w.qcow2", QCOW2,
-                       (struct image_ride){ .seed = bits * 10 + v, .requests = 1500, .depth = 16,
+                       (struct image_ride){ .seed = bits * 10 + v, .requests = 700, .depth = 16,
                                             .loops = 1, .longest = 512 * KIB });
         }
 }
