@@ -483,7 +483,7 @@ static struct look *look_new(struct loop *l)
     struct look *k = calloc(1, sizeof(*k));
 
     k->loop = l;
-    k->poller = (struct poller){ look, k, NULL };
+    k->poller = (struct poller){ .poll = look, .arg = k };
     k->hook = (struct hook){ hook, k, NULL };
     return k;
 }

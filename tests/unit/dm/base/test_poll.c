@@ -42,7 +42,7 @@ static struct loop_stats run(struct source *s, uint64_t window)
 
     CHECK_EQ(loop_open(&l, "polled", &err), 0);
     CHECK_EQ(loop_open(&outer, "outer", &err), 0);
-    s->poller = (struct poller){ look, s, NULL };
+    s->poller = (struct poller){ .poll = look, .arg = s };
     loop_add_poller(l, &s->poller);
     loop_set_poll_window(l, window);
     CHECK_EQ(loop_start_thread(l, &err), 0);
@@ -102,7 +102,7 @@ TEST(a_window_that_does_not_pay_shrinks_and_timers_are_on_time)
     uint64_t before = clock_now();
 
     CHECK_EQ(loop_open(&t.loop, "idle", NULL), 0);
-    s.poller = (struct poller){ look, &s, NULL };
+    s.poller = (struct poller){ .poll = look, .arg = &s };
     loop_add_poller(t.loop, &s.poller);
     timer_init(&t.timer, t.loop, tick, &t);
     timer_set_in(&t.timer, 0);
