@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 700
+# limit: 1100
 # A guest's PV disks on the device model's own backend (backendtype=qdisk): data written and verified from
 # both sides, a flush, a disk added and taken away, one taken away under load, reboots, and the end.
 import hashlib
@@ -45,7 +45,7 @@ def scenario():
     first, second, third = (blank_disk(n + ".img", m) for n, m in (("xvda", 160), ("xvdb", 24), ("xvdf", 24)))
     guest = Guest(disk=[qdisk("xvda", first), qdisk("xvdb", second), "%s,raw,hdc,cdrom" % guest_cd("")], vcpus=2)
     guest.create()
-    guest.wait_ready()
+    guest.wait_ready(300)
     await_disk(guest, "xvda")
     await_disk(guest, "xvdb")
     check_equal(node(guest, 51712, "state"), "4", "the backend's state")
@@ -77,7 +77,7 @@ def scenario():
         guest.sh("reboot -f &", ok=False)
         wait_until(lambda: guest.find() and guest.domid != before, 60, "the guest to reboot")
         guest.open_serial()
-        guest.wait_ready()
+        guest.wait_ready(300)
         await_disk(guest, "xvda")
         got = guest.sh("dd if=/dev/xvda bs=1M count=8 iflag=direct 2>/dev/null | sha256sum").split()[0]
         check_equal(got, digest(first, 8), "the disk after reboot %d" % (i + 1))
