@@ -162,7 +162,7 @@ void image_close(struct disk *disk)
 
     if (img->ops) {
         image_scribe_end(img);
-        if (!disk->readonly && disk->first) /* it was opened whole */
+        if (!disk->readonly && disk->first && !atomic_load(&img->broken)) /* it was opened whole */
             rc = img->ops->flush(img);
         if (rc < 0)
             log_error("disk image %s: its tables were not written: %s", disk->path, strerror(-rc));

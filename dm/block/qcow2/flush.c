@@ -24,6 +24,16 @@ void qcow2_mark(struct image *img)
         image_sync(img);
 }
 
+void qcow2_broken(struct qcow2 *q, const char *what)
+{
+    if (atomic_exchange(&q->img.broken, true))
+        return;
+    log_error("disk image %s is corrupt: %s; it is not written any more: repair it with \"qemu-img "
+              "check -r all\"",
+              q->img.disk.path, what);
+    qcow2_mark(&q->img);
+}
+
 bool qcow2_dirty(struct image *img)
 {
     struct qcow2 *q = qcow2_of(img);
@@ -187,12 +197,8 @@ int qcow2_reclaim(struct qcow2 *q)
     }
     q->leaving.count = 0;
     q->unpacked_of = 0;
-    if (rc == -EUCLEAN && !atomic_exchange(&q->img.broken, true)) {
-        log_error("disk image %s is corrupt: a cluster in use has no refcount; it is not written any "
-                  "more: repair it with \"qemu-img check -r all\"",
-                  q->img.disk.path);
-        qcow2_mark(&q->img);
-    }
+    if (rc == -EUCLEAN)
+        qcow2_broken(q, "a cluster in use has no refcount");
     return rc == -EUCLEAN ? -EIO : rc;
 }
 

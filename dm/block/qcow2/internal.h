@@ -3,6 +3,7 @@
 #define DM_BLOCK_QCOW2_INTERNAL_H
 #include "dm/base/bytes.h"
 #include "dm/block/image.h"
+#include "dm/block/slices.h"
 
 /*
  * qcow2, versions 2 and 3. Document: "Qcow2 Image File Format" (QEMU's docs/interop/qcow2); field
@@ -27,25 +28,6 @@
 #define INCOMPATIBLE_EXTENDED_L2 16ull
 
 #define SLICE_BYTES 4096u
-
-/* A piece of a table, as it lies in the file. */
-struct slice {
-    uint64_t host;
-    struct slice *next; /* in the bucket */
-    unsigned pins;      /* links that will come */
-    bool dirty, used;
-    uint8_t bytes[];
-};
-
-struct slices {
-    struct slice **at;
-    unsigned count, most; /* there may be more while they are pinned or dirty */
-    unsigned size;        /* of at */
-    unsigned hand;        /* the clock's */
-    struct slice **buckets;
-    unsigned bucket_mask;
-    unsigned dirty;
-};
 
 /* Clusters given up: so many references dropped. */
 struct freed {
@@ -119,16 +101,6 @@ int qcow2_write_features(struct qcow2 *q);
 /* Refuses, with a sentence on what is wrong with the image. */
 int qcow2_refuse(struct qcow2 *q, struct error *err, const char *what);
 
-/* slices.c */
-int slices_open(struct slices *s, uint64_t bytes, unsigned slice);
-void slices_close(struct slices *s);
-struct slice *slices_find(struct slices *s, uint64_t host);
-/* Makes room, and puts `fresh` in. False where there is no memory for it. */
-bool slices_put(struct slices *s, struct slice *fresh);
-void slices_remove(struct slices *s, struct slice *gone); /* and frees it */
-void slice_set_dirty(struct slices *s, struct slice *slice, bool dirty);
-bool slices_crowded(const struct slices *s); /* nearly all dirty: time to write */
-
 /* refcount.c: the scribe's */
 int refcount_get(struct qcow2 *q, uint64_t index, uint64_t *count);
 int refcount_change(struct qcow2 *q, uint64_t index, uint64_t n, int by);
@@ -155,6 +127,7 @@ bool freed_add(struct freed_list *list, uint64_t host, uint64_t clusters);
 
 /* flush.c */
 void qcow2_mark(struct image *img);
+void qcow2_broken(struct qcow2 *q, const char *what); /* the scribe's: nothing is written any more */
 bool qcow2_dirty(struct image *img);
 int qcow2_flush(struct image *img);
 int qcow2_reclaim(struct qcow2 *q);

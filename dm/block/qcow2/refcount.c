@@ -304,8 +304,7 @@ int refcount_allocate(struct qcow2 *q, uint64_t most, bool exactly, uint64_t *ho
             return rc;
         count = s ? get_bits(q, s->bytes, in) : 0;
         if (count == 0 && meta_has(q, index << q->cluster_bits)) {
-            atomic_store(&q->img.broken, true); /* it says that a table is free */
-            qcow2_mark(&q->img);
+            qcow2_broken(q, "a table in use is free by its refcount");
             return -EIO;
         }
         if (count == 0 && !s) {

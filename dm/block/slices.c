@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A cache of pieces of tables, with a clock that finds who was not used for long. */
 #include <stdlib.h>
-#include "dm/block/qcow2/internal.h"
+#include "dm/base/bytes.h"
+#include "dm/block/slices.h"
 
 #define LEAST 16u
 
