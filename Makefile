@@ -110,7 +110,7 @@ check-headers: config.mk
 SO_CFLAGS = $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(CFLAGS)) -fPIC -shared
 SIMXEN := $(patsubst %,$(B)/simxen/lib%,xenctrl.so.4.17 xendevicemodel.so.1 xenforeignmemory.so.1 \
             xenevtchn.so.1 xengnttab.so.1)
-BED_OBJ := $(patsubst %,$(B)/tests/simxen/%.o,state store xengnttab) \
+BED_OBJ := $(patsubst %,$(B)/tests/simxen/%.o,state store xenstored xengnttab) \
            $(patsubst %.c,$(B)/%.o,$(wildcard tests/guest/*.c)) \
            $(patsubst %,$(B)/tests/whole/%.o,run wire qmp)
 WHOLE := $(patsubst %.c,$(B)/%,$(wildcard tests/whole/test_*.c))
@@ -119,6 +119,11 @@ $(B)/simxen/libsimxen.so: tests/simxen/state.c tests/simxen/simxen.h
 	$(call say,SO)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(SO_CFLAGS) -Wl,-soname,libsimxen.so $< -o $@
+
+$(B)/simxen/xsd_preload.so: tests/simxen/xsd_preload.c
+	$(call say,SO)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(SO_CFLAGS) $< -ldl -o $@
 
 .SECONDEXPANSION:
 $(SIMXEN): $(B)/simxen/lib%: tests/simxen/$$(firstword $$(subst ., ,$$*)).c \
@@ -129,7 +134,7 @@ $(SIMXEN): $(B)/simxen/lib%: tests/simxen/$$(firstword $$(subst ., ,$$*)).c \
 
 $(WHOLE): $(B)/%: $(B)/%.o $(BED_OBJ) $(B)/tests/kit/check.o $(B)/tests/kit/main.o
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lxenstore -lpthread -o $@
 
 # The same scripts to xen-dm and to Debian's QEMU; where they differ tests/oracle/differences says why.
 ORACLE := $(patsubst %.c,$(B)/%,$(wildcard tests/oracle/test_*.c))
@@ -138,25 +143,25 @@ ORACLE_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out tests/oracle/test_%,$(wildcar
 $(ORACLE): $(B)/%: $(B)/%.o $(ORACLE_OBJ) $(BED_OBJ) $(B)/tests/kit/check.o $(B)/tests/kit/main.o \
            $(B)/libdm.a
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lxenstore -lpthread -o $@
 
 -include $(BED_OBJ:.o=.d) $(WHOLE:=.d) $(ORACLE_OBJ:.o=.d) $(ORACLE:=.d)
 
-check-whole: all $(SIMXEN) $(WHOLE)
+check-whole: all $(SIMXEN) $(B)/simxen/xsd_preload.so $(WHOLE)
 	@DM=$(B)/xen-dm tests/run-unit $(WHOLE)
 
-check-oracle: all $(SIMXEN) $(ORACLE)
+check-oracle: all $(SIMXEN) $(B)/simxen/xsd_preload.so $(ORACLE)
 	@DM=$(B)/xen-dm tests/run-unit $(ORACLE)
 # Figures against Debian's QEMU, from one run on the pretend Xen.
 BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
 
 $(B)/bench: $(BENCH) $(BED_OBJ) $(B)/tests/kit/check.o
 	$(call say,LINK)
-	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lpthread -o $@
+	$(Q)$(CC) $(LDFLAGS) $^ -lcmocka -lxenstore -lpthread -o $@
 
 -include $(BENCH:.o=.d)
 
-bench: packages all $(SIMXEN) $(B)/bench
+bench: packages all $(SIMXEN) $(B)/simxen/xsd_preload.so $(B)/bench
 	@tests/install-packages bench
 	@DM=$(B)/xen-dm $(B)/bench -o $(B)/bench.tsv $(BENCH_ARGS) $(CASES)
 	@tests/bench/report $(B)/bench.tsv tests/bench

@@ -16,6 +16,7 @@
 #include <xen/io/xs_wire.h>
 #include "tests/simxen/simxen.h"
 #include "tests/simxen/store.h"
+#include "tests/simxen/xenstored.h"
 
 #define CLIENTS 16
 #define PAYLOAD 4096
@@ -305,11 +306,17 @@ static void *run(void *arg)
 
 /* ---- For the test ---- */
 
+/* The real one, where it is installed; what follows is for where it is not. */
+static bool real;
+
 int store_start(void)
 {
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
     pthread_condattr_t attr;
 
+    real = xenstored_there();
+    if (real)
+        return xenstored_start();
     snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/xenstored", simxen_dir());
     setenv("XENSTORED_PATH", addr.sun_path, 1);
     pthread_condattr_init(&attr);
@@ -325,6 +332,10 @@ int store_start(void)
 
 void store_stop(void)
 {
+    if (real) {
+        xenstored_stop();
+        return;
+    }
     if (write(store.stop[1], "", 1) == 1)
         pthread_join(store.thread, NULL);
     for (unsigned i = 0; i < CLIENTS; i++)
@@ -345,6 +356,10 @@ void store_put(const char *path, const char *value)
 {
     char at[PAYLOAD];
 
+    if (real) {
+        xenstored_put(path, value);
+        return;
+    }
     canonical(at, sizeof(at), path);
     pthread_mutex_lock(&store.lock);
     put(at, value, strlen(value));
@@ -356,6 +371,8 @@ char *store_get(const char *path)
     char at[PAYLOAD], *value = NULL;
     struct node *n;
 
+    if (real)
+        return xenstored_get(path);
     canonical(at, sizeof(at), path);
     pthread_mutex_lock(&store.lock);
     n = find(at);
@@ -369,6 +386,10 @@ void store_drop(const char *path)
 {
     char at[PAYLOAD];
 
+    if (real) {
+        xenstored_drop(path);
+        return;
+    }
     canonical(at, sizeof(at), path);
     pthread_mutex_lock(&store.lock);
     drop(at);
@@ -377,6 +398,10 @@ void store_drop(const char *path)
 
 void store_fire(const char *path)
 {
+    if (real) {
+        xenstored_fire(path);
+        return;
+    }
     pthread_mutex_lock(&store.lock);
     fire(path, false);
     pthread_mutex_unlock(&store.lock);
@@ -389,6 +414,8 @@ bool store_wait(const char *path, const char *value, unsigned ms)
     bool there;
     int rc = 0;
 
+    if (real)
+        return xenstored_wait(path, value, ms);
     canonical(at, sizeof(at), path);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;

@@ -4,9 +4,9 @@
 #include <stdbool.h>
 
 /*
- * A small xenstored inside the test process, on a thread of its own: the device model's real
- * libxenstore talks to it by XENSTORED_PATH. No transactions apart from each other, permissions,
- * quotas or domains; the real xenstored takes its place for the PV backends, which need those.
+ * xenstored: Debian's, as a process of its own (xenstored.h), or where that is not installed a small
+ * one inside the test process, on a thread: no transactions apart from each other, permissions,
+ * quotas or domains. The device model's libxenstore is the real one, and finds it by XENSTORED_PATH.
  * Paths without a leading '/' are dom0's.
  */
 int store_start(void); /* below $SIMXEN_DIR */
