@@ -432,10 +432,6 @@ int machine_start(struct machine *m, struct error *err)
         if (m->seats[i].used && i != SEAT_MACHINE)
             rc = loop_start_thread(m->seats[i].loop, err);
     if (rc == 0)
-        rc = store_watch(&m->release_watch, m->store, "@releaseDomain", on_release, m, err);
-    if (rc == 0)
-        rc = machine_open_pv(m, err);
-    if (rc == 0)
         m->state = m->config->paused ? RUN_PRELAUNCH : RUN_RUNNING;
     return rc;
 }
@@ -450,10 +446,15 @@ int machine_announce(struct machine *m, struct error *err)
         rc = c->chroot || c->runas ? vnc_load(m->vnc, err) : vnc_present(err);
     if (rc < 0)
         return rc;
-    if (c->paused || m->bare)
+    if (m->bare)
         return 0;
     snprintf(path, sizeof(path), "device-model/%u/state", c->domid);
-    return store_write(m->store, path, "running", err);
+    if (!c->paused)
+        rc = store_write(m->store, path, "running", err);
+    /* what nobody waits for comes after */
+    if (rc == 0)
+        rc = store_watch(&m->release_watch, m->store, "@releaseDomain", on_release, m, err);
+    return rc < 0 ? rc : machine_open_pv(m, err);
 }
 
 void machine_close(struct machine *m)

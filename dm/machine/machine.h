@@ -103,7 +103,7 @@ int machine_open(struct machine **out, const struct machine_config *config, stru
                  struct error *err);
 /* Requests come from now on, and the device loops have threads. */
 int machine_start(struct machine *machine, struct error *err);
-/* Writes the readiness node, unless -S asked to wait. */
+/* Writes the readiness node, unless -S asked to wait; then looks for PV devices. */
 int machine_announce(struct machine *machine, struct error *err);
 void machine_close(struct machine *machine); /* NULL is fine */
 

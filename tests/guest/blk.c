@@ -125,7 +125,9 @@ bool guest_blk_disconnect(struct guest_blk *b)
     bool all;
 
     guest_pv_state(&b->pv, 5);
-    all = guest_pv_await(&b->pv, 5);
+    /* Closed at once where the backend had given up before */
+    all = guest_pv_number(b->pv.back, "state", 0) == 6 || guest_pv_await(&b->pv, 5) ||
+          guest_pv_number(b->pv.back, "state", 0) == 6;
     guest_pv_state(&b->pv, 6);
     all &= guest_pv_await(&b->pv, 6);
     for (unsigned i = 0; i < b->queues; i++) {
