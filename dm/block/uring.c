@@ -23,7 +23,7 @@
 
 struct disk_queue {
     struct loop *loop;
-    bool has_ring;
+    bool wants_ring, has_ring; /* wanted: opened with the first call, for many a disk sees none */
     struct io_uring ring;
     struct watch *watch;
     struct hook hook;
@@ -280,8 +280,30 @@ static void thread_done(void *arg, struct io *io)
     io->done(io, io->result);
 }
 
+static void nothing(void *arg)
+{
+}
+
+static void start_ring(struct disk_queue *q)
+{
+    struct error why;
+
+    q->wants_ring = false;
+    if (ring_open(q, &why) < 0) {
+        log_info("disks use threads, not io_uring: %s", why.text);
+        return;
+    }
+    q->hook = (struct hook){ .fn = before_sleep, .arg = q };
+    loop_add_hook(q->loop, &q->hook);
+    q->poller = (struct poller){ .poll = reap, .arg = q };
+    loop_add_poller(q->loop, &q->poller);
+    loop_post(q->loop, nothing, NULL); /* a pass for the new hook, should hooks be running now */
+}
+
 void disk_io_start(struct disk_queue *q, struct io *io)
 {
+    if (q->wants_ring && !io->at_once)
+        start_ring(q);
     if (io->at_once)
         call_now(q, io);
     else if (q->has_ring && io->op != IO_DISCARD)
@@ -293,7 +315,6 @@ void disk_io_start(struct disk_queue *q, struct io *io)
 static int queue_open(struct disk_queue **out, struct loop *loop, bool ring, struct error *err)
 {
     struct disk_queue *q = calloc(1, sizeof(*q));
-    struct error why;
     int rc;
 
     if (!q)
@@ -303,18 +324,11 @@ static int queue_open(struct disk_queue **out, struct loop *loop, bool ring, str
     q->ended_tail = &q->ended;
     q->backlog_tail = &q->backlog;
     timer_init(&q->retry, loop, before_sleep, q);
-    if (ring && ring_open(q, &why) < 0)
-        log_info("disks use threads, not io_uring: %s", why.text);
+    q->wants_ring = ring;
     rc = io_threads_open(&q->threads, loop, thread_done, q, err);
     if (rc < 0) {
         disk_queue_close(q);
         return rc;
-    }
-    if (q->has_ring) {
-        q->hook = (struct hook){ .fn = before_sleep, .arg = q };
-        loop_add_hook(loop, &q->hook);
-        q->poller = (struct poller){ .poll = reap, .arg = q };
-        loop_add_poller(loop, &q->poller);
     }
     *out = q;
     return 0;
