@@ -265,8 +265,8 @@ static void disconnect(struct pv_device *dev)
 
 static void refuse(struct pv_device *dev, enum xenbus_state front)
 {
-    dev->refused = true;
-    dev->refused_at = front;
+    dev->refused = front >= XENBUS_INITIALISED && front != XENBUS_CLOSING && front != XENBUS_CLOSED;
+    dev->refused_at = front; /* one that leaves already waits for our Closed, and changes no more */
     say(dev, XENBUS_CLOSING);
     disconnect(dev);
 }
