@@ -112,7 +112,7 @@ SIMXEN := $(patsubst %,$(B)/simxen/lib%,xenctrl.so.4.17 xendevicemodel.so.1 xenf
             xenevtchn.so.1 xengnttab.so.1)
 BED_OBJ := $(patsubst %,$(B)/tests/simxen/%.o,state store xenstored xengnttab) \
            $(patsubst %.c,$(B)/%.o,$(wildcard tests/guest/*.c)) \
-           $(patsubst %,$(B)/tests/whole/%.o,run wire qmp)
+           $(patsubst %,$(B)/tests/whole/%.o,run wire qmp viewer)
 WHOLE := $(patsubst %.c,$(B)/%,$(wildcard tests/whole/test_*.c))
 
 $(B)/simxen/libsimxen.so: tests/simxen/state.c tests/simxen/simxen.h

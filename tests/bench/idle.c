@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 #include "tests/bench/bench.h"
-#include "tests/bench/viewer.h"
+#include "tests/whole/viewer.h"
 #include "tests/guest/guest.h"
 #include "tests/guest/vga.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef TESTS_BENCH_VIEWER_H
-#define TESTS_BENCH_VIEWER_H
+#ifndef TESTS_WHOLE_VIEWER_H
+#define TESTS_WHOLE_VIEWER_H
 #include <stdbool.h>
 #include "tests/whole/run.h"
 
-/* A VNC client that takes raw pixels and throws them away. */
+/* A VNC client that takes raw pixels and throws them away, and has hands. */
 struct viewer {
     int fd;
     unsigned width, height;
@@ -15,4 +15,7 @@ void viewer_close(struct viewer *v);
 void viewer_ask(struct viewer *v, bool incremental); /* for the whole screen */
 /* Reads one update; how many pixels it had. 0: none came within ms. */
 unsigned viewer_update(struct viewer *v, unsigned ms);
+/* Buttons as RFB has them: 1 left, 2 middle, 4 right, 8 and 16 a notch of the wheel. */
+void viewer_pointer(struct viewer *v, unsigned x, unsigned y, unsigned buttons);
+void viewer_key(struct viewer *v, unsigned keysym, bool down);
 #endif

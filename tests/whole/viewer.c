@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "tests/bench/viewer.h"
+#include "tests/whole/viewer.h"
 #include "tests/kit/check.h"
 #include "tests/whole/qmp.h"
 
@@ -115,4 +115,19 @@ unsigned viewer_update(struct viewer *v, unsigned ms)
         pixels += be16(b + 4) * be16(b + 6);
     }
     return pixels;
+}
+
+void viewer_pointer(struct viewer *v, unsigned x, unsigned y, unsigned buttons)
+{
+    uint8_t bytes[6] = { 5, (uint8_t)buttons, (uint8_t)(x >> 8), (uint8_t)x, (uint8_t)(y >> 8),
+                         (uint8_t)y };
+
+    say(v, bytes, sizeof(bytes));
+}
+
+void viewer_key(struct viewer *v, unsigned keysym, bool down)
+{
+    uint8_t bytes[8] = { 4, down, 0, 0, 0, 0, (uint8_t)(keysym >> 8), (uint8_t)keysym };
+
+    say(v, bytes, sizeof(bytes));
 }
