@@ -54,6 +54,12 @@ void pv_io_pool_close(struct pv_io_pool *pool); /* no queue is left on any loop;
  * same device. The machine loop's.
  */
 int pv_io_get(struct pv_io_pool *pool, unsigned spread, struct pv_io **out, struct error *err);
+/*
+ * For devices that live where the host's small things do: the same for the machine loop, made when it
+ * is first asked for. The machine loop's.
+ */
+int pv_io_home(struct pv_io_pool *pool, struct loop *machine, struct pv_io **out,
+               struct error *err);
 /* This loop's way to disks. That loop's, or before a message is posted to it. */
 int pv_io_queue(struct pv_io *io, struct error *err);
 #endif

@@ -17,6 +17,7 @@ struct pv_io_pool {
     unsigned domid, most, next;
     uint64_t poll_ns;
     struct pv_io ios[LOOPS_MOST];
+    struct pv_io home; /* its loop is the machine's */
 };
 
 int pv_io_pool_open(struct pv_io_pool **out, unsigned domid, unsigned most, uint64_t poll_ns,
@@ -55,6 +56,8 @@ void pv_io_pool_close(struct pv_io_pool *p)
         return;
     for (unsigned i = 0; i < p->most; i++)
         close_io(&p->ios[i]);
+    p->home.loop = NULL;
+    close_io(&p->home);
     free(p);
 }
 
@@ -88,6 +91,25 @@ int pv_io_get(struct pv_io_pool *p, unsigned spread, struct pv_io **out, struct 
 
     if (rc == 0)
         *out = io;
+    return rc;
+}
+
+int pv_io_home(struct pv_io_pool *p, struct loop *machine, struct pv_io **out, struct error *err)
+{
+    struct pv_io *io = &p->home;
+    int rc = 0;
+
+    if (!io->loop) {
+        io->domid = p->domid;
+        rc = grants_open(&io->grants, p->domid, err);
+        if (rc == 0)
+            rc = evtchn_open(&io->evtchn, machine, err);
+        if (rc == 0)
+            io->loop = machine;
+        else
+            close_io(io);
+    }
+    *out = io;
     return rc;
 }
 

@@ -389,6 +389,11 @@ void chardev_detach(struct chardev *cd)
     cd->user = NULL;
 }
 
+bool chardev_used(const struct chardev *cd)
+{
+    return cd->user;
+}
+
 void chardev_accept(struct chardev *cd)
 {
     struct error err;

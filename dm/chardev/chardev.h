@@ -44,6 +44,7 @@ struct chardev_user {
 };
 void chardev_attach(struct chardev *cd, const struct chardev_user *user, void *owner);
 void chardev_detach(struct chardev *cd);
+bool chardev_used(const struct chardev *cd); /* somebody is attached */
 void chardev_accept(struct chardev *cd); /* room() has grown */
 /* To the user, as if it came from the host. For the kinds, and for who plays a recording. */
 void chardev_deliver(struct chardev *cd, const uint8_t *bytes, size_t count);

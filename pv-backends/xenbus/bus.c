@@ -218,6 +218,17 @@ void pv_back_remove(struct pv_device *dev, const char *key)
 
 /* ---- Steps ---- */
 
+static enum xenbus_state front_state(struct pv_device *dev)
+{
+    enum xenbus_state state = dev->cls->front_state ? dev->cls->front_state(dev) : XENBUS_UNKNOWN;
+    char *text = state == XENBUS_UNKNOWN ? pv_front_read(dev, "state") : NULL;
+
+    if (text)
+        state = xenbus_parse(text);
+    free(text);
+    return state;
+}
+
 static void say(struct pv_device *dev, enum xenbus_state state)
 {
     struct error err;
@@ -274,15 +285,12 @@ static void refuse(struct pv_device *dev, enum xenbus_state front)
 void pv_failed(struct pv_device *dev, const char *why)
 {
     struct error err;
-    char *front;
 
     if (dev->phase != PV_LINKED)
         return;
     error_set(&err, -EPROTO, "%s: %s", dev->name, why);
     complain(dev, &err);
-    front = pv_front_read(dev, "state");
-    refuse(dev, xenbus_parse(front));
-    free(front);
+    refuse(dev, front_state(dev));
 }
 
 struct failure {
@@ -342,15 +350,13 @@ static void forget(struct pv_device *dev)
 static struct xenbus_seen see(struct pv_device *dev)
 {
     char *online = pv_back_read(dev, "online"), *back = pv_back_read(dev, "state");
-    char *front = pv_front_read(dev, "state");
     struct xenbus_seen seen = { .there = back || online,
                                 .online = online && !strcmp(online, "1"),
-                                .front = xenbus_parse(front),
+                                .front = front_state(dev),
                                 .back = xenbus_parse(back) };
 
     free(online);
     free(back);
-    free(front);
     if (dev->bus->stopping) /* the process ends: as if all frontends had gone */
         seen.front = XENBUS_UNKNOWN;
     return seen;
@@ -362,6 +368,8 @@ static bool move(struct pv_device *dev)
     struct xenbus_seen seen = see(dev);
     struct xenbus_step step = xenbus_decide(dev->phase, &seen);
 
+    if (dev->phase == PV_FRESH && seen.there && dev->cls->ours && !dev->cls->ours(dev))
+        return false;
     if (dev->refused && seen.front == dev->refused_at && seen.online && seen.there)
         return false;
     dev->refused = false;

@@ -24,6 +24,10 @@ struct pv_class {
      * time. -EAGAIN: not now (an empty CD drive): the device waits for its nodes to change.
      */
     int (*probe)(struct pv_device *dev, struct error *err);
+    /* Whether the device is for us at all, where somebody else serves some of the kind; may be NULL. */
+    bool (*ours)(struct pv_device *dev);
+    /* How far the frontend is, where it has no node "state"; NULL, or XENBUS_UNKNOWN: that node. */
+    enum xenbus_state (*front_state)(struct pv_device *dev);
     /*
      * The frontend has written its half: judges it, maps rings, starts. What had started when it
      * failed is ended by disconnect().
