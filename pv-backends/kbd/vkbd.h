@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PV_BACKENDS_KBD_VKBD_H
+#define PV_BACKENDS_KBD_VKBD_H
+#include "pv-backends/xenbus/device.h"
+
+/* The PV keyboard and pointer that every HVM guest has from libxl. Source: public/io/kbdif.h. */
+extern const struct pv_class vkbd_class;
+#endif
