@@ -38,7 +38,7 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 TESTS := $(TEST_SRC:%.c=$(B)/%)
 HEADERS := $(shell find dm ioreq devices pv-backends tests -name '*.h' | LC_ALL=C sort)
 
-.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole bench \
+.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole check-kill bench \
         check-oracle check-qtest fuzz fuzz-build fuzz-check install format clean packages tests
 .SECONDARY:
 
@@ -149,6 +149,11 @@ $(ORACLE): $(B)/%: $(B)/%.o $(ORACLE_OBJ) $(BED_OBJ) $(B)/tests/kit/check.o $(B)
 
 check-whole: all $(SIMXEN) $(B)/simxen/xsd_preload.so $(WHOLE)
 	@DM=$(B)/xen-dm tests/run-unit $(WHOLE)
+
+# kill -9 under write load, more often than check-whole does.
+KILL_ROUNDS ?= 400
+check-kill: all $(SIMXEN) $(B)/simxen/xsd_preload.so $(B)/tests/whole/test_blk_kill
+	@DM=$(B)/xen-dm KILL_ROUNDS=$(KILL_ROUNDS) $(B)/tests/whole/test_blk_kill
 
 check-oracle: all $(SIMXEN) $(B)/simxen/xsd_preload.so $(ORACLE)
 	@DM=$(B)/xen-dm tests/run-unit $(ORACLE)
