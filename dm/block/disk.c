@@ -21,6 +21,8 @@ static const struct {
 } formats[] = {
     { "raw", raw_open },
     { "qcow2", qcow2_open },
+    { "vhd", vhd_open },
+    { "vpc", vhd_open }, /* as qemu-img calls it */
     { "null-co", null_open },
     { "blkdebug", blkdebug_open },
 };
@@ -35,7 +37,7 @@ int disk_open(struct disk **out, const struct disk_config *config, struct error 
         if (!strcmp(formats[i].name, format))
             return formats[i].open(out, config, err);
     return error_set(err, -ENOTSUP,
-                     "disk image %s: format %s is not supported; xen-dm reads raw and qcow2: convert it "
+                     "disk image %s: format %s is not supported; xen-dm reads raw, qcow2 and vhd: convert it "
                      "with \"qemu-img convert -O qcow2\" and say format=qcow2",
                      config->path, format);
 }

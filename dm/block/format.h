@@ -52,6 +52,7 @@ void disk_submit_below(struct disk *disk, struct disk_queue *queue, struct disk_
 int raw_fd(struct disk *disk); /* of a raw disk: its descriptor, through the page cache */
 int raw_open(struct disk **out, const struct disk_config *config, struct error *err);
 int qcow2_open(struct disk **out, const struct disk_config *config, struct error *err);
+int vhd_open(struct disk **out, const struct disk_config *config, struct error *err);
 int null_open(struct disk **out, const struct disk_config *config, struct error *err);
 int blkdebug_open(struct disk **out, const struct disk_config *config, struct error *err);
 #endif

@@ -155,3 +155,10 @@ TEST(a_killed_writer_of_qcow2_leaves_leaks_at_most)
     image_run("qemu-img create -q -f qcow2 -o cluster_size=512 k3.qcow2 4M");
     kill_often("k3.qcow2", "qcow2", "qcow2", 20);
 }
+
+TEST(a_killed_writer_of_vhd_loses_nothing_that_was_flushed)
+{
+    image_run("qemu-img create -q -f vpc -o force_size=on k.vhd 4M");
+    kill_often("k.vhd", "vhd", NULL, 30);
+    image_run("qemu-img convert -f vpc -O raw k.vhd k.out");
+}
