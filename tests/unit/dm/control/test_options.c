@@ -256,6 +256,20 @@ TEST(backend_processes_for_pv_and_pvh_guests_dom0_and_driver_domains)
     options_free(&l.c);
 }
 
+TEST(the_network_backend_is_a_device_in_words_alone)
+{
+    struct line l;
+
+    parse_well(&l, HEAD, "-device xen-netback,rx-drain-ms=250 -machine xenfv -m 512");
+    CHECK(l.c.netback);
+    CHECK_EQ(l.c.netback_drain_ms, 250);
+    CHECK_EQ(l.c.device_count, 0);
+    options_free(&l.c);
+    parse_well(&l, HEAD, "-machine xenfv -m 512");
+    CHECK(!l.c.netback);
+    options_free(&l.c);
+}
+
 /* ---- Single words ---- */
 
 TEST(words_have_their_values)
@@ -454,6 +468,8 @@ static const struct wrong {
     { "-run-with async-teardown=on", "knows no setting async-teardown=" },
     { "-incoming tcp:0:1", "restore and migration are not supported yet" },
     { "-x-poll 10001", "is not a number from 0 to 10000" },
+    { "-device xen-netback,rx-drain-ms=soon", "is not a number from 0 to 600000" },
+    { "-device xen-netback,queues=4", "knows no setting queues=" },
     { "-record ,size=20", "the name of the file to record in is missing" },
     { "-record f,size=5000", "is not a number from 0 to 4096" },
     { "-record f,max=5", "knows no setting max=" },
