@@ -230,7 +230,7 @@ static bool chosen(const struct bench_case *c, int argc, char *argv[])
 int main(int argc, char *argv[])
 {
     static const struct bench_case *const all[] = { start_cases,   ioreq_cases, ide_cases, nic_cases,
-                                                    display_cases, idle_cases,  blk_cases };
+                                                    display_cases, idle_cases,  blk_cases, vif_cases };
     int option;
 
     while ((option = getopt(argc, argv, "o:q")) != -1)

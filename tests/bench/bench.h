@@ -23,7 +23,7 @@ struct bench_case {
 
 /* Lists end with a NULL name. */
 extern const struct bench_case start_cases[], ioreq_cases[], ide_cases[], nic_cases[],
-    display_cases[], idle_cases[], blk_cases[];
+    display_cases[], idle_cases[], blk_cases[], vif_cases[];
 
 #define BENCH_MEMORY 0x2000000u /* guest memory that cases may use, 16 MiB */
 
