@@ -14,7 +14,7 @@
 void guest_blk_add(struct guest_blk *b, unsigned devid, const char *params, bool readonly)
 {
     memset(b, 0, sizeof(*b));
-    guest_pv_add(&b->pv, "qdisk", "vbd", devid);
+    guest_pv_name(&b->pv, "qdisk", "vbd", devid);
     guest_pv_put(b->pv.front, "virtual-device", "%u", devid);
     guest_pv_put(b->pv.front, "device-type", "disk");
     guest_pv_put(b->pv.back, "removable", "0");
@@ -25,6 +25,7 @@ void guest_blk_add(struct guest_blk *b, unsigned devid, const char *params, bool
     guest_pv_put(b->pv.back, "device-type", "disk");
     guest_pv_put(b->pv.back, "discard-enable", readonly ? "0" : "1");
     guest_pv_put(b->pv.back, "params", "%s", params);
+    guest_pv_add(&b->pv, "qdisk", "vbd", devid);
 }
 
 static uint32_t *grant_pages(uint32_t addr, unsigned count)
