@@ -49,7 +49,7 @@ struct qmp_client {
     unsigned depth;
     bool in_text, escaped, garbage;
     char *out;
-    size_t out_length;
+    size_t out_length, out_room;
 };
 
 struct qmp {
@@ -151,7 +151,6 @@ static void client_give_up(struct qmp_client *c)
 static void client_send(struct qmp_client *c, const char *text)
 {
     size_t n = strlen(text);
-    char *out;
 
     if (c->closing)
         return;
@@ -160,14 +159,19 @@ static void client_send(struct qmp_client *c, const char *text)
         client_give_up(c);
         return;
     }
-    out = realloc(c->out, c->out_length + n + 2);
-    if (!out) {
-        client_give_up(c);
-        return;
+    if (c->out_length + n + 2 > c->out_room) {
+        size_t room = MAX(2 * c->out_room, c->out_length + n + 2);
+        char *out = realloc(c->out, room);
+
+        if (!out) {
+            client_give_up(c);
+            return;
+        }
+        c->out = out;
+        c->out_room = room;
     }
-    c->out = out;
-    memcpy(out + c->out_length, text, n);
-    memcpy(out + c->out_length + n, "\r\n", 2);
+    memcpy(c->out + c->out_length, text, n);
+    memcpy(c->out + c->out_length + n, "\r\n", 2);
     c->out_length += n + 2;
     client_flush(c);
 }
