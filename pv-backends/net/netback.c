@@ -399,7 +399,7 @@ static void remove_device(struct pv_device *dev)
 }
 
 const struct pv_class netback_class = {
-    .kind = "vif", .front = "vif", .size = sizeof(struct netback), .probe = probe,
-    .connect = connect, .disconnect = disconnect, .close = close_device, .remove = remove_device,
-    .front_changed = front_changed,
+    .kind = "vif", .front = "vif", .size = sizeof(struct netback), .closes_at_end = true,
+    .probe = probe, .connect = connect, .disconnect = disconnect, .close = close_device,
+    .remove = remove_device, .front_changed = front_changed,
 };

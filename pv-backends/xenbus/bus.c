@@ -557,6 +557,9 @@ static void look(void *arg)
     }
     if (bus->stopping && !bus->stopped && all_gone(bus)) {
         bus->stopped = true;
+        for (dev = bus->devices; dev; dev = dev->next)
+            if (dev->cls->closes_at_end)
+                say(dev, XENBUS_CLOSED);
         loop_post(bus->loop, bus->done, bus->done_arg);
     }
 }

@@ -29,6 +29,11 @@ struct pv_class {
     /* How far the frontend is, where it has no node "state"; NULL, or XENBUS_UNKNOWN: that node. */
     enum xenbus_state (*front_state)(struct pv_device *dev);
     /*
+     * libxl takes the kind for the kernel's: as the domain ends it waits for Closed, ten seconds, when we
+     * have been told to end long since. So that is said at our end.
+     */
+    bool closes_at_end;
+    /*
      * The frontend has written its half: judges it, maps rings, starts. What had started when it
      * failed is ended by disconnect().
      */

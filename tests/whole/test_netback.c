@@ -224,6 +224,21 @@ TEST(the_tap_has_libxls_name_before_initwait_and_is_gone_after_the_device)
     CHECK_EQ(dm_close(&dm, SIGTERM, END_MS), 0);
 }
 
+TEST(the_end_of_the_process_is_closed_in_xenstore_which_libxl_waits_for)
+{
+    struct guest_net n;
+    struct dm dm;
+
+    open_pc(&dm, &n, NULL, NULL);
+    CHECK(guest_net_connect(&n, &(struct guest_net_config){ .memory = MEMORY }));
+    both_ways(&n, 10, 1500);
+    CHECK_EQ(dm_end(&dm, SIGHUP, END_MS), 0);
+    CHECK_EQ(guest_pv_number(n.pv.back, "state", 0), 6);
+    CHECK(!wire_exists(WIRE_TAP));
+    wire_close(&wire);
+    dm_close(&dm, 0, END_MS);
+}
+
 /* ---- Checksums and segments ---- */
 
 static void blank_both_ways(struct guest_net *n, bool v6)
