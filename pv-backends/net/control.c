@@ -93,7 +93,7 @@ static void begin(void *arg)
     loop_add_poller(n->c.io->loop, &n->poller);
     n->begun = true;
     if (evtchn_bind(n->c.io->evtchn, n->c.io->domid, n->c.port, on_event, n, &n->port, &err) < 0) {
-        log_warn("%s: %s", n->c.name, err.text);
+        log_guest("%s: %s", n->c.name, err.text);
         break_off(n, "the event channel of its control ring cannot be bound");
         return;
     }

@@ -114,7 +114,7 @@ static void begin(void *arg)
     loop_add_hook(q->c.io->loop, &q->hook);
     q->begun = true;
     if (bind_ports(q, &err) < 0 || attach(q, &err) < 0) {
-        log_warn("%s: %s", q->c.name, err.text);
+        log_guest("%s: %s", q->c.name, err.text);
         net_break_off(q, "its event channel or its netport is no good");
         return;
     }

@@ -241,14 +241,17 @@ static void say(struct pv_device *dev, enum xenbus_state state)
  * What is wrong, where `xl` and people look for it. Not what stands there already: the write comes
  * back by our own watch, and a probe that fails each time would have no end.
  */
-static void complain(struct pv_device *dev, const struct error *why)
+static void complain(struct pv_device *dev, const struct error *why, bool of_guest)
 {
     bool named = !strncmp(why->text, dev->name, strlen(dev->name));
     char *old = pv_back_read(dev, "error"), text[sizeof(dev->name) + sizeof(why->text) + 2];
 
     snprintf(text, sizeof(text), "%s%s%s", named ? "" : dev->name, named ? "" : ": ", why->text);
     if (!old || strcmp(old, text)) {
-        log_warn("%s", text);
+        if (of_guest) /* which may come again with another lie for ever */
+            log_guest("%s", text);
+        else
+            log_warn("%s", text);
         pv_back_write(dev, "error", NULL, "%s", text);
     }
     free(old);
@@ -264,7 +267,7 @@ static void probe(struct pv_device *dev, enum xenbus_state state)
         dev->phase = PV_READY;
         say(dev, state);
     } else if (rc != -EAGAIN) {
-        complain(dev, &err);
+        complain(dev, &err, false);
     }
 }
 
@@ -289,7 +292,7 @@ void pv_failed(struct pv_device *dev, const char *why)
     if (dev->phase != PV_LINKED)
         return;
     error_set(&err, -EPROTO, "%s: %s", dev->name, why);
-    complain(dev, &err);
+    complain(dev, &err, true);
     refuse(dev, front_state(dev));
 }
 
@@ -327,7 +330,7 @@ static void connect(struct pv_device *dev, enum xenbus_state front, enum xenbus_
         say(dev, state);
         return;
     }
-    complain(dev, &err);
+    complain(dev, &err, true);
     refuse(dev, front);
 }
 
