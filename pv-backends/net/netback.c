@@ -50,9 +50,9 @@ bool netback_of_kernel(void)
 
     if (access("/sys/bus/xen-backend/drivers/vif", F_OK) == 0)
         return true;
-    if (access("/sys/bus/xen-backend", F_OK) < 0 || uname(&name) < 0)
+    if (access("/run/udev/control", F_OK) < 0 || uname(&name) < 0)
         return false;
-    /* a module that is there is loaded when libxl makes the first vif: two would serve it then */
+    /* udev loads a module that is there when libxl makes the first vif: two would serve it then */
     snprintf(path, sizeof(path), "/lib/modules/%s/modules.alias", name.release);
     f = fopen(path, "re");
     while (f && !found && fgets(line, sizeof(line), f))
