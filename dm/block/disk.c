@@ -27,12 +27,30 @@ static const struct {
     { "blkdebug", blkdebug_open },
 };
 
+/* A disk of a server, by its path; all others are files. */
+static bool is_nbd(const char *path)
+{
+    static const char *const words[] = { "nbd:", "nbds:", "nbd+unix:", "nbds+unix:" };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+        if (!strncmp(path, words[i], strlen(words[i])))
+            return true;
+    return false;
+}
+
 int disk_open(struct disk **out, const struct disk_config *config, struct error *err)
 {
     const char *format = config->format && *config->format ? config->format : "raw";
 
     if (!config->path || !*config->path)
         return error_set(err, -EINVAL, "a disk needs the path of its image");
+    if (is_nbd(config->path) && strcmp(format, "raw") && strcmp(format, "nbd"))
+        return error_set(err, -ENOTSUP,
+                         "disk image %s: what an NBD server exports is read as raw; let the server "
+                         "read the %s image (qemu-nbd -f %s) and say format=raw",
+                         config->path, format, format);
+    if (is_nbd(config->path))
+        return nbd_open(out, config, err);
     for (unsigned i = 0; i < ARRAY_SIZE(formats); i++)
         if (!strcmp(formats[i].name, format))
             return formats[i].open(out, config, err);

@@ -53,6 +53,7 @@ int raw_fd(struct disk *disk); /* of a raw disk: its descriptor, through the pag
 int raw_open(struct disk **out, const struct disk_config *config, struct error *err);
 int qcow2_open(struct disk **out, const struct disk_config *config, struct error *err);
 int vhd_open(struct disk **out, const struct disk_config *config, struct error *err);
+int nbd_open(struct disk **out, const struct disk_config *config, struct error *err);
 int null_open(struct disk **out, const struct disk_config *config, struct error *err);
 int blkdebug_open(struct disk **out, const struct disk_config *config, struct error *err);
 #endif
