@@ -3,6 +3,7 @@
 #define PV_BACKENDS_HOST_H
 #include <stdbool.h>
 #include <stdint.h>
+#include "dm/block/drive.h"
 struct backing;
 struct chardev;
 struct disk;
@@ -28,6 +29,12 @@ struct pv_host {
      * NULL: none. The machine loop's.
      */
     struct disk *(*find_disk)(void *arg, const char *path);
+    /*
+     * What becomes of errors of the disk under this path, reads and writes; and that one was: on the
+     * machine loop, each way and action once until it is told. Both may be NULL.
+     */
+    void (*find_policy)(void *arg, const char *path, enum error_policy policy[2]);
+    void (*disk_failed)(void *arg, const char *device, const struct drive_error *what);
     struct chardev *(*find_chardev)(void *arg, const char *id); /* stays the machine's; or NULL */
     void *arg;
 };

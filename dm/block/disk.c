@@ -112,6 +112,21 @@ uint64_t disk_bytes(const struct disk *disk)
     return disk->bytes;
 }
 
+int disk_resize(struct disk *disk, uint64_t bytes, struct error *err)
+{
+    if (bytes && bytes < disk->bytes)
+        return error_set(err, -EINVAL,
+                         "disk image %s has %llu bytes, and does not shrink to %llu while it is in use",
+                         disk->path, (unsigned long long)disk->bytes, (unsigned long long)bytes);
+    if (bytes % UNIT)
+        return error_set(err, -EINVAL, "disk image %s: a size of %llu bytes is no multiple of %u",
+                         disk->path, (unsigned long long)bytes, UNIT);
+    if (!disk->ops->resize)
+        return error_set(err, -ENOTSUP, "disk image %s: format %s does not change its size in use",
+                         disk->path, disk->ops->name);
+    return disk->ops->resize(disk, bytes, err);
+}
+
 unsigned disk_sector_size(const struct disk *disk)
 {
     return disk->sector_size;

@@ -38,6 +38,11 @@ struct disk *disk_ref(struct disk *disk);
 void disk_close(struct disk *disk); /* drops one opener; no request of his is in flight; NULL fine */
 
 uint64_t disk_bytes(const struct disk *disk);
+/*
+ * Makes it larger while it is in use, and its file too; 0: as large as the file or block device has
+ * become by itself. It never shrinks: -EINVAL. The machine loop's.
+ */
+int disk_resize(struct disk *disk, uint64_t bytes, struct error *err);
 /* The medium's own unit, 512 or 4096. Transfers of 512 always work; the host may have to read first. */
 unsigned disk_sector_size(const struct disk *disk);
 bool disk_readonly(const struct disk *disk);

@@ -195,6 +195,11 @@ enum error_policy drive_judge_error(struct drive *d, bool write, int rc)
     return action;
 }
 
+void drive_policy(const struct drive *d, enum error_policy policy[2])
+{
+    memcpy(policy, d->policy, sizeof(d->policy));
+}
+
 int drive_stopped_by(const struct drive *d)
 {
     return atomic_load(&d->stopped_by);

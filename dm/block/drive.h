@@ -71,6 +71,7 @@ void drive_set_tray(struct drive *drive, bool open);
  * it. After STOP the device keeps the request until its resume.
  */
 enum error_policy drive_judge_error(struct drive *drive, bool write, int rc);
+void drive_policy(const struct drive *drive, enum error_policy policy[2]); /* reads, writes */
 bool drive_locked(const struct drive *drive);
 bool drive_tray_open(const struct drive *drive);
 

@@ -14,13 +14,15 @@ struct disk_ops {
     /* Called on a queue's loop; ends with disk_done(), from a completion, never inside the call. */
     void (*submit)(struct disk *disk, struct disk_queue *queue, struct disk_request *req);
     void (*close)(struct disk *disk); /* frees it too */
+    /* As disk_resize(), sets `bytes`; NULL: it cannot. */
+    int (*resize)(struct disk *disk, uint64_t bytes, struct error *err);
 };
 
 struct disk {
     const struct disk_ops *ops;
     char *path;
     uint8_t *first; /* the first sector, of a disk that is no plain file; else NULL */
-    uint64_t bytes;
+    _Atomic(uint64_t) bytes; /* grows under requests */
     unsigned sector_size;
     bool readonly;
     atomic_bool can_discard;

@@ -62,7 +62,30 @@ static void raw_close(struct disk *disk)
 
 static void raw_submit(struct disk *disk, struct disk_queue *queue, struct disk_request *req);
 
-static const struct disk_ops raw_ops = { .name = "raw", .submit = raw_submit, .close = raw_close };
+/* Requests are judged by the new size once it is there, so it grows first. */
+static int raw_resize(struct disk *disk, uint64_t bytes, struct error *err)
+{
+    struct raw *r = raw_of(disk);
+    uint64_t now;
+    struct stat st;
+
+    if (!r->block && bytes > disk->bytes && ftruncate(r->fd, (off_t)bytes) < 0)
+        return error_errno(err, "make disk image %s %llu bytes large", disk->path,
+                           (unsigned long long)bytes);
+    if (fstat(r->fd, &st) < 0 || (r->block && ioctl(r->fd, BLKGETSIZE64, &now) < 0))
+        return error_errno(err, "ask disk image %s for its size", disk->path);
+    if (!r->block)
+        now = ROUND_UP((uint64_t)st.st_size, UNIT);
+    if (now < bytes)
+        return error_set(err, -EINVAL, "block device %s has %llu bytes, not %llu: make it larger first",
+                         disk->path, (unsigned long long)now, (unsigned long long)bytes);
+    if (now > disk->bytes)
+        disk->bytes = now;
+    return 0;
+}
+
+static const struct disk_ops raw_ops = { .name = "raw", .submit = raw_submit, .close = raw_close,
+                                         .resize = raw_resize };
 
 /* A descriptor handed to us: 0 or more, -1 if `path` is a path. */
 static int given_fd(const char *path)

@@ -159,6 +159,7 @@ static const struct command_row rows[] = {
     { "query-block", "", run_query_block, false },
     { "x-query-metrics", "", run_query_metrics, false },
     { "query-blockstats", "query-nodes:b?", run_query_blockstats, false },
+    { "block_resize", "device:s? node-name:s? size:i", run_block_resize, false },
     { "eject", "id:s? device:s? force:b?", run_eject, false },
     { "blockdev-change-medium",
       "id:s? device:s? filename:s format:s? force:b? read-only-mode:s?", run_change_medium, false },

@@ -13,6 +13,7 @@ void run_cont(struct command *cmd);
 /* commands_block.c */
 void run_query_block(struct command *cmd);
 void run_query_blockstats(struct command *cmd);
+void run_block_resize(struct command *cmd);
 void run_eject(struct command *cmd);
 void run_change_medium(struct command *cmd);
 void run_change(struct command *cmd);

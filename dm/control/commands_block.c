@@ -9,6 +9,8 @@
 #include "dm/control/commands.h"
 #include "dm/control/fdsets.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/pv.h"
+#include "pv-backends/block/blkback.h"
 
 static void fail(struct command *cmd, const struct error *err)
 {
@@ -29,6 +31,16 @@ static const char *device_of_drive(const struct machine *m, const struct drive *
     return drive_id(d);
 }
 
+static struct drive *find_drive(const struct command *cmd, const char *id);
+
+static json_t *inserted(const struct disk *disk, bool readonly)
+{
+    return json_pack("{s:s,s:s,s:b,s:b,s:i,s:{s:s,s:s,s:I}}", "file", disk_path(disk), "drv",
+                     disk_format(disk), "ro", readonly, "encrypted", 0, "backing_file_depth", 0,
+                     "image", "filename", disk_path(disk), "format", disk_format(disk),
+                     "virtual-size", (json_int_t)disk_bytes(disk));
+}
+
 static json_t *describe(const struct machine *m, const struct drive *d)
 {
     struct disk *disk = drive_disk(d);
@@ -45,13 +57,25 @@ static json_t *describe(const struct machine *m, const struct drive *d)
                         json_string(!drive_stopped_by(d)              ? "ok"
                                     : drive_stopped_by(d) == -ENOSPC ? "nospace"
                                                                       : "failed"));
-    json_object_set_new(
-        one, "inserted",
-        json_pack("{s:s,s:s,s:b,s:b,s:i,s:{s:s,s:s,s:I}}", "file", disk_path(disk), "drv",
-                  disk_format(disk), "ro", disk_readonly(disk) || drive_readonly(d), "encrypted",
-                  0, "backing_file_depth", 0, "image", "filename", disk_path(disk), "format",
-                  disk_format(disk), "virtual-size", (json_int_t)disk_bytes(disk)));
+    json_object_set_new(one, "inserted", inserted(disk, disk_readonly(disk) || drive_readonly(d)));
     return one;
+}
+
+/* By the name that the toolstack has for it ("xvda"); qdev says which node of xenstore it is. */
+static void describe_pv(void *arg, struct pv_device *dev)
+{
+    struct blk_info info;
+    char qdev[32];
+    json_t *one;
+
+    if (!blkback_info(dev, &info))
+        return;
+    snprintf(qdev, sizeof(qdev), "vbd-%u", pv_devid(dev));
+    one = json_pack("{s:s,s:s,s:b,s:b,s:s}", "device", info.name, "qdev", qdev, "locked", 0,
+                    "removable", info.cdrom, "type", "unknown");
+    if (info.disk)
+        json_object_set_new(one, "inserted", inserted(info.disk, info.readonly));
+    json_array_append_new(arg, one);
 }
 
 void run_query_block(struct command *cmd)
@@ -60,16 +84,17 @@ void run_query_block(struct command *cmd)
 
     for (unsigned i = 0; i < cmd->machine->drive_count; i++)
         json_array_append_new(list, describe(cmd->machine, cmd->machine->drives[i]));
+    machine_walk_pv(cmd->machine, describe_pv, list);
     command_return(cmd, list);
 }
 
-static json_t *stats(const struct drive *d)
+static json_t *stats(const char *device, const struct disk *disk)
 {
     struct disk_stats s = { .reads = 0 };
 
-    if (drive_disk(d))
-        s = disk_get_stats(drive_disk(d));
-    return json_pack("{s:s,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "device", drive_id(d),
+    if (disk)
+        s = disk_get_stats(disk);
+    return json_pack("{s:s,s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}}", "device", device,
                      "stats", "rd_bytes", (json_int_t)s.read_bytes, "wr_bytes",
                      (json_int_t)s.write_bytes, "rd_operations", (json_int_t)s.reads,
                      "wr_operations", (json_int_t)s.writes, "flush_operations",
@@ -79,13 +104,70 @@ static json_t *stats(const struct drive *d)
                      "failed_rd_operations", (json_int_t)s.errors);
 }
 
+static void stats_pv(void *arg, struct pv_device *dev)
+{
+    struct blk_info info;
+
+    if (blkback_info(dev, &info))
+        json_array_append_new(arg, stats(info.name, info.disk));
+}
+
 void run_query_blockstats(struct command *cmd)
 {
     json_t *list = json_array();
 
     for (unsigned i = 0; i < cmd->machine->drive_count; i++)
-        json_array_append_new(list, stats(cmd->machine->drives[i]));
+        json_array_append_new(list, stats(drive_id(cmd->machine->drives[i]),
+                                          drive_disk(cmd->machine->drives[i])));
+    machine_walk_pv(cmd->machine, stats_pv, list);
     command_return(cmd, list);
+}
+
+/* ---- Sizes ---- */
+
+struct search {
+    const char *name;
+    struct disk *disk;
+};
+
+static void find_pv(void *arg, struct pv_device *dev)
+{
+    struct search *s = arg;
+    struct blk_info info;
+
+    if (blkback_info(dev, &info) && !strcmp(info.name, s->name))
+        s->disk = info.disk;
+}
+
+static void look_pv(void *arg, struct pv_device *dev)
+{
+    blkback_look(dev);
+}
+
+/* An emulated controller and a PV frontend may have the same disk: both are given the new size. */
+void run_block_resize(struct command *cmd)
+{
+    struct search s = { .name = command_text(cmd, "device") };
+    json_int_t size = command_int(cmd, "size", -1);
+    struct drive *d = s.name ? find_drive(cmd, s.name) : NULL;
+    struct error err;
+
+    if (d)
+        s.disk = drive_disk(d);
+    else if (s.name)
+        machine_walk_pv(cmd->machine, find_pv, &s);
+    if (!s.name)
+        command_fail(cmd, "GenericError", "Parameter 'device' is missing");
+    else if (!s.disk)
+        command_fail(cmd, "DeviceNotFound", "Device '%s' not found, or nothing is inserted", s.name);
+    else if (size < 0)
+        command_fail(cmd, "GenericError", "Parameter 'size' expects a >0 size");
+    else if (disk_resize(s.disk, (uint64_t)size, &err) < 0)
+        fail(cmd, &err);
+    else {
+        machine_walk_pv(cmd->machine, look_pv, NULL);
+        command_return(cmd, NULL);
+    }
 }
 
 /* ---- Changing media ---- */

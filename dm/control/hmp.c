@@ -18,6 +18,8 @@
 #include "dm/control/commands.h"
 #include "dm/display/vnc.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/pv.h"
+#include "pv-backends/block/blkback.h"
 #include "dm/machine/visit.h"
 #include "dm/net/netport.h"
 #include "ioreq/server.h"
@@ -59,39 +61,66 @@ static void info_name(struct machine *m, FILE *out)
         fprintf(out, "%s\r\n", m->config->name);
 }
 
+static void print_disk(FILE *out, const char *device, const struct disk *disk, bool readonly)
+{
+    if (disk)
+        fprintf(out, "%s: %s (%s%s)\r\n", device, disk_path(disk), disk_format(disk),
+                readonly ? ", read-only" : "");
+    else
+        fprintf(out, "%s: [not inserted]\r\n", device);
+}
+
+static void pv_disk(void *arg, struct pv_device *dev)
+{
+    struct blk_info info;
+
+    if (!blkback_info(dev, &info))
+        return;
+    print_disk(arg, info.name, info.disk, info.readonly);
+    fprintf(arg, "    Attached to:      vbd-%u, %u queues\r\n", pv_devid(dev), info.queues);
+}
+
 static void info_block(struct machine *m, FILE *out)
 {
     for (unsigned i = 0; i < m->drive_count; i++) {
         const struct drive *d = m->drives[i];
         const struct disk *disk = drive_disk(d);
 
-        if (disk)
-            fprintf(out, "%s: %s (%s%s)\r\n", drive_id(d), disk_path(disk), disk_format(disk),
-                    disk_readonly(disk) ? ", read-only" : "");
-        else
-            fprintf(out, "%s: [not inserted]\r\n", drive_id(d));
+        print_disk(out, drive_id(d), disk, disk && disk_readonly(disk));
         if (drive_is_cdrom(d))
             fprintf(out, "    Removable device: %slocked, tray %s\r\n",
                     drive_locked(d) ? "" : "not ", drive_tray_open(d) ? "open" : "closed");
     }
+    machine_walk_pv(m, pv_disk, out);
+}
+
+static void print_stats(FILE *out, const char *device, const struct disk *disk)
+{
+    struct disk_stats s = { .reads = 0 };
+
+    if (disk)
+        s = disk_get_stats(disk);
+    fprintf(out,
+            "%s: rd_bytes=%llu wr_bytes=%llu rd_operations=%llu wr_operations=%llu "
+            "flush_operations=%llu failed_operations=%llu\r\n",
+            device, (unsigned long long)s.read_bytes, (unsigned long long)s.write_bytes,
+            (unsigned long long)s.reads, (unsigned long long)s.writes,
+            (unsigned long long)s.flushes, (unsigned long long)s.errors);
+}
+
+static void pv_stats(void *arg, struct pv_device *dev)
+{
+    struct blk_info info;
+
+    if (blkback_info(dev, &info))
+        print_stats(arg, info.name, info.disk);
 }
 
 static void info_blockstats(struct machine *m, FILE *out)
 {
-    for (unsigned i = 0; i < m->drive_count; i++) {
-        const struct disk *disk = drive_disk(m->drives[i]);
-        struct disk_stats s = { .reads = 0 };
-
-        if (disk)
-            s = disk_get_stats(disk);
-        fprintf(out,
-                "%s: rd_bytes=%llu wr_bytes=%llu rd_operations=%llu wr_operations=%llu "
-                "flush_operations=%llu failed_operations=%llu\r\n",
-                drive_id(m->drives[i]), (unsigned long long)s.read_bytes,
-                (unsigned long long)s.write_bytes, (unsigned long long)s.reads,
-                (unsigned long long)s.writes, (unsigned long long)s.flushes,
-                (unsigned long long)s.errors);
-    }
+    for (unsigned i = 0; i < m->drive_count; i++)
+        print_stats(out, drive_id(m->drives[i]), drive_disk(m->drives[i]));
+    machine_walk_pv(m, pv_stats, out);
 }
 
 static void info_chardev(struct machine *m, FILE *out)

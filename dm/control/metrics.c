@@ -11,15 +11,18 @@
 #include "dm/block/drive.h"
 #include "dm/control/metrics.h"
 #include "dm/machine/machine.h"
+#include "dm/machine/pv.h"
 #include "dm/machine/visit.h"
 #include "dm/net/netport.h"
 #include "ioreq/server.h"
 #include "ioreq/space.h"
+#include "pv-backends/block/blkback.h"
 
 #define NS 1e9
 
 struct collection {
     json_t *list;
+    struct machine *machine;
     const char *loop; /* of the seat that is being looked at */
     void (*done)(void *arg, json_t *list);
     void *arg;
@@ -69,6 +72,15 @@ static json_t *label(const char *name, const char *value)
 static json_t *labels2(const char *name, const char *value, const char *name2, const char *value2)
 {
     return json_pack("{s:s,s:s}", name, value, name2, value2);
+}
+
+static json_t *labels_pv(const char *disk, const char *queue, const char *name, const char *value)
+{
+    json_t *labels = labels2("disk", disk, "queue", queue);
+
+    if (name)
+        json_object_set_new(labels, name, json_string(value));
+    return labels;
 }
 
 /* ---- What there is ---- */
@@ -148,6 +160,42 @@ static void add_drive(struct collection *c, const struct drive *d)
               disk_times(disk, ops[i].op));
 }
 
+static void add_pv_queue(struct collection *c, const char *disk, unsigned index,
+                         const struct blk_stats *s)
+{
+    static const char *const kinds[] = { "read", "write", "flush", "barrier", "discard" };
+    char queue[12];
+
+    snprintf(queue, sizeof(queue), "%u", index);
+    for (unsigned i = 0; i < 5; i++)
+        count(c, "xen_dm_vbd_requests_total", labels_pv(disk, queue, "op", kinds[i]),
+              s->requests[i]);
+    for (unsigned i = 0; i < 2; i++)
+        count(c, "xen_dm_vbd_bytes_total", labels_pv(disk, queue, "op", kinds[i]), s->bytes[i]);
+    for (unsigned i = 0; i < 3; i++)
+        times(c, "xen_dm_vbd_seconds", labels_pv(disk, queue, "op", kinds[i]), &s->times[i]);
+    count(c, "xen_dm_vbd_errors_total", labels_pv(disk, queue, NULL, NULL), s->errors);
+    count(c, "xen_dm_vbd_merged_total", labels_pv(disk, queue, NULL, NULL), s->merged);
+    count(c, "xen_dm_vbd_passes_total", labels_pv(disk, queue, NULL, NULL), s->passes);
+    count(c, "xen_dm_vbd_notifies_total", labels_pv(disk, queue, NULL, NULL), s->notifies);
+    count(c, "xen_dm_vbd_copies_total", labels_pv(disk, queue, NULL, NULL), s->copies);
+    count(c, "xen_dm_vbd_mapped_requests_total", labels_pv(disk, queue, NULL, NULL), s->mapped);
+    gauge(c, "xen_dm_vbd_persistent_pages", labels_pv(disk, queue, NULL, NULL), s->persistent);
+}
+
+static void add_pv(void *arg, struct pv_device *dev)
+{
+    struct blk_info info;
+
+    if (!blkback_info(dev, &info))
+        return;
+    for (unsigned i = 0; i < info.queues; i++) {
+        struct blk_stats s = blkback_stats(dev, i);
+
+        add_pv_queue(arg, info.name, i, &s);
+    }
+}
+
 static void add_netport(struct collection *c, const struct netport *p)
 {
     struct netport_stats s = netport_get_stats(p);
@@ -182,6 +230,7 @@ static void collected(void *arg)
 {
     struct collection *c = arg;
 
+    machine_walk_pv(c->machine, add_pv, c); /* counters that any loop may look at */
     c->done(c->arg, c->list);
     free(c);
 }
@@ -194,7 +243,7 @@ void metrics_collect(struct machine *m, void (*done)(void *arg, json_t *list), v
         done(arg, json_array());
         return;
     }
-    *c = (struct collection){ .list = json_array(), .done = done, .arg = arg };
+    *c = (struct collection){ .machine = m, .list = json_array(), .done = done, .arg = arg };
     machine_visit(m, collect_here, collected, c);
 }
 

@@ -123,6 +123,7 @@ void machine_cont(struct machine *m)
         for (unsigned i = 0; i < m->placed_count; i++)
             if (device_class_of(m->placed[i].device)->resume)
                 loop_post(m->placed[i].seat->loop, resume_one, m->placed[i].device);
+        machine_resume_pv(m);
     } else {
         return;
     }
@@ -136,17 +137,21 @@ static void stop_is_told(void *arg)
 {
 }
 
-static void drive_failed(void *arg, struct drive *drive, const struct drive_error *e)
+void machine_disk_failed(struct machine *m, const char *device, const struct drive_error *e)
 {
     static const char *const actions[] = { "report", "ignore", "stop" };
-    struct machine *m = arg;
 
     machine_emit_data(m, "BLOCK_IO_ERROR",
-                      json_pack("{s:s,s:s,s:s,s:b,s:s}", "device", drive_id(drive), "operation",
+                      json_pack("{s:s,s:s,s:s,s:b,s:s}", "device", device, "operation",
                                 e->write ? "write" : "read", "action", actions[e->action],
                                 "nospace", e->rc == -ENOSPC, "reason", strerror(-e->rc)));
     if (e->action == ERRORS_STOP)
         stop(m, RUN_IO_ERROR, stop_is_told, NULL);
+}
+
+static void drive_failed(void *arg, struct drive *drive, const struct drive_error *e)
+{
+    machine_disk_failed(arg, drive_id(drive), e);
 }
 
 static void tray_moved(void *arg, struct drive *drive, bool open)

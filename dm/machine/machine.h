@@ -130,6 +130,9 @@ int machine_open_display(struct machine *machine, struct error *err);
 
 /* A drive's errors and its tray become events. */
 void machine_listen(struct machine *machine, struct drive *drive);
+struct drive_error;
+/* A request to the disk of this device failed: the event, and what else is to be done. */
+void machine_disk_failed(struct machine *machine, const char *device, const struct drive_error *what);
 /* Drives without a place come and go. */
 int machine_add_drive(struct machine *machine, const struct drive_words *words, struct error *err);
 void machine_remove_drive(struct machine *machine, struct drive *drive); /* no device has it */

@@ -12,6 +12,7 @@
 #include "dm/machine/machine.h"
 #include "dm/machine/pv.h"
 #include "dm/xen/domain.h"
+#include "pv-backends/block/blkback.h"
 #include "pv-backends/catalogue.h"
 #include "pv-backends/host.h"
 #include "pv-backends/net/netback.h"
@@ -38,6 +39,23 @@ static struct disk *find_disk(void *arg, const char *path)
             return disk_ref(disk);
     }
     return NULL;
+}
+
+static void find_policy(void *arg, const char *path, enum error_policy policy[2])
+{
+    struct machine *m = arg;
+
+    for (unsigned i = 0; i < m->drive_count; i++) {
+        const struct disk *disk = drive_disk(m->drives[i]);
+
+        if (disk && !strcmp(disk_path(disk), path))
+            drive_policy(m->drives[i], policy);
+    }
+}
+
+static void disk_failed(void *arg, const char *device, const struct drive_error *what)
+{
+    machine_disk_failed(arg, device, what);
 }
 
 static struct chardev *find_chardev(void *arg, const char *id)
@@ -74,7 +92,8 @@ int machine_open_pv(struct machine *m, struct error *err)
     choose_classes(pv, c);
     pv->host = (struct pv_host){ .backing = domain_backing(m->domain), .input = m->input,
                                  .net_drain_ns = c->netback_drain_ms * NS_PER_MS,
-                                 .find_disk = find_disk, .find_chardev = find_chardev, .arg = m };
+                                 .find_disk = find_disk, .find_policy = find_policy,
+                                 .disk_failed = disk_failed, .find_chardev = find_chardev, .arg = m };
     rc = pv_io_pool_open(&pv->host.pool, c->domid,
                          c->io_threads ? c->io_threads : MIN((unsigned)MAX(cpus, 1), LOOPS_DEFAULT),
                          poll, err);
@@ -89,6 +108,22 @@ void machine_stop_pv(struct machine *m, void (*done)(void *arg), void *arg)
         pv_bus_stop(m->pv->bus, done, arg);
     else
         loop_post(m->loop, done, arg);
+}
+
+void machine_walk_pv(struct machine *m, void (*fn)(void *arg, struct pv_device *dev), void *arg)
+{
+    if (m->pv && m->pv->bus)
+        pv_bus_walk(m->pv->bus, fn, arg);
+}
+
+static void resume_one(void *arg, struct pv_device *dev)
+{
+    blkback_resume(dev);
+}
+
+void machine_resume_pv(struct machine *m)
+{
+    machine_walk_pv(m, resume_one, NULL);
 }
 
 void machine_close_pv(struct machine *m)

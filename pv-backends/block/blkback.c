@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A block device's control side: the image, the features, the rings that the frontend made. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +25,16 @@ struct ring {
     struct blkback *owner;
     struct blk_queue *queue;
     void *pages;
+    atomic_int failed[2][4]; /* errors that are not told yet, by way and action */
 };
 
 struct blkback {
     struct disk *disk;
-    bool readonly;
+    char *params;  /* as they stood when it was opened */
+    char name[32]; /* "xvda" */
+    uint64_t told; /* sectors, to the frontend */
+    enum error_policy errors[2];
+    bool readonly, cdrom;
     unsigned unit;
     struct grants *grants; /* of the rings; mapped and unmapped on the machine loop */
     struct ring rings[QUEUES_MOST];
@@ -78,6 +84,7 @@ static int open_image(struct pv_device *dev, struct blkback *b, struct error *er
     struct disk_config c = { .readonly = !mode || *mode != 'w',
                              .direct = flag(dev, "direct-io-safe", false) };
     struct pv_host *host = pv_bus_host(pv_bus_of(dev));
+    char *whole = params ? strdup(params) : NULL;
     int rc = params ? split_params(dev, params, &c.format, &c.path, err)
                     : error_set(err, -ENOENT, "%s: there is no node params", pv_name(dev));
 
@@ -91,8 +98,15 @@ static int open_image(struct pv_device *dev, struct blkback *b, struct error *er
         disk_close(b->disk); /* the emulated drive may only read what this one is to write */
         b->disk = NULL;
     }
+    if (rc == 0 && b->disk)
+        disk_resize(b->disk, 0, NULL); /* it may have grown since the machine opened it */
     if (rc == 0 && !b->disk)
         rc = disk_open(&b->disk, &c, err);
+    b->errors[0] = b->errors[1] = ERRORS_REPORT;
+    if (rc == 0 && host->find_policy)
+        host->find_policy(host->arg, c.path, b->errors);
+    free(b->params);
+    b->params = whole;
     free(params);
     free(mode);
     return rc;
@@ -100,12 +114,20 @@ static int open_image(struct pv_device *dev, struct blkback *b, struct error *er
 
 static unsigned info_bits(struct pv_device *dev, const struct blkback *b)
 {
-    char *type = pv_back_read(dev, "device-type");
-    unsigned bits = (type && !strcmp(type, "cdrom") ? 1u : 0) |
-                    (flag(dev, "removable", false) ? 2u : 0) | (b->readonly ? 4u : 0);
+    return (b->cdrom ? 1u : 0) | (flag(dev, "removable", false) ? 2u : 0) | (b->readonly ? 4u : 0);
+}
 
+static void find_name(struct pv_device *dev, struct blkback *b)
+{
+    char *type = pv_back_read(dev, "device-type"), *name = pv_back_read(dev, "dev");
+
+    b->cdrom = type && !strcmp(type, "cdrom");
+    if (name && *name)
+        snprintf(b->name, sizeof(b->name), "%s", name);
+    else
+        snprintf(b->name, sizeof(b->name), "vbd-%u", pv_devid(dev));
     free(type);
-    return bits;
+    free(name);
 }
 
 static int write_features(struct pv_device *dev, struct blkback *b, struct error *err)
@@ -124,7 +146,7 @@ static int write_features(struct pv_device *dev, struct blkback *b, struct error
         { "multi-queue-max-queues", MIN((uint64_t)MAX(cpus, QUEUES_LEAST), QUEUES_MOST) },
         { "sector-size", b->unit },
         { "physical-sector-size", b->unit },
-        { "sectors", disk_bytes(b->disk) / BLK_SECTOR },
+        { "sectors", b->told },
         { "info", bits },
         { "feature-discard", !b->readonly && disk_can_discard(b->disk) },
         { "discard-granularity", 4096 },
@@ -143,10 +165,13 @@ static int write_features(struct pv_device *dev, struct blkback *b, struct error
 static int probe(struct pv_device *dev, struct error *err)
 {
     struct blkback *b = pv_state(dev);
-    int rc = open_image(dev, b, err);
+    int rc;
 
+    find_name(dev, b);
+    rc = open_image(dev, b, err);
     if (rc == 0) {
         b->unit = disk_sector_size(b->disk);
+        b->told = disk_bytes(b->disk) / BLK_SECTOR;
         rc = grants_open(&b->grants, pv_bus_domid(pv_bus_of(dev)), err);
     }
     if (rc == 0)
@@ -234,6 +259,29 @@ static void on_broken(void *arg, const char *why)
     loop_post(pv_bus_loop(pv_bus_of(t->dev)), tell_broken, t);
 }
 
+/* Each way and action once, however often it failed since we last told. */
+static void tell_failed(void *arg)
+{
+    struct ring *r = arg;
+    struct pv_host *host = pv_bus_host(pv_bus_of(pv_of(r->owner)));
+
+    for (unsigned i = 0; i < 8; i++) {
+        struct drive_error e = { .write = i & 1, .action = (enum error_policy)(i / 2) };
+
+        e.rc = atomic_exchange(&r->failed[e.write][e.action], 0);
+        if (e.rc && host->disk_failed)
+            host->disk_failed(host->arg, r->owner->name, &e);
+    }
+}
+
+static void on_failed(void *arg, bool write, enum error_policy action, int rc)
+{
+    struct ring *r = arg;
+
+    if (!atomic_exchange(&r->failed[write][action], rc))
+        loop_post(pv_bus_loop(pv_bus_of(pv_of(r->owner))), tell_failed, r);
+}
+
 static int open_ring(struct pv_device *dev, struct blkback *b, unsigned index, bool several,
                      struct blk_queue_config *c, struct error *err)
 {
@@ -271,7 +319,8 @@ static void close_rings(struct blkback *b)
         blk_queue_close(r->queue);
         if (r->pages)
             grants_unmap(b->grants, r->pages, b->pages);
-        *r = (struct ring){ .owner = NULL };
+        r->queue = NULL;
+        r->pages = NULL;
     }
     b->queues = 0;
 }
@@ -281,7 +330,8 @@ static int connect(struct pv_device *dev, struct error *err)
 {
     struct blkback *b = pv_state(dev);
     struct blk_queue_config c = { .disk = b->disk, .readonly = b->readonly, .unit = b->unit,
-                                  .name = pv_name(dev), .broken = on_broken };
+                                  .name = pv_name(dev), .broken = on_broken, .failed = on_failed,
+                                  .errors = { b->errors[0], b->errors[1] } };
     uint64_t queues, order, persistent;
     bool several;
     int rc = find_layout(dev, &c.layout, err);
@@ -341,11 +391,82 @@ static void close_device(struct pv_device *dev)
     close_rings(b);
     disk_close(b->disk);
     grants_close(b->grants);
+    free(b->params);
     b->disk = NULL;
     b->grants = NULL;
+    b->params = NULL;
+}
+
+/* ---- What changes meanwhile ---- */
+
+void blkback_look(struct pv_device *dev)
+{
+    struct blkback *b = pv_state(dev);
+    uint64_t sectors;
+    struct error err;
+
+    if (pv_class_of(dev) != &blkback_class || !b->disk)
+        return;
+    disk_resize(b->disk, 0, NULL); /* of formats that cannot: it stays as it is */
+    sectors = disk_bytes(b->disk) / BLK_SECTOR;
+    if (sectors == b->told)
+        return;
+    if (pv_back_write(dev, "sectors", &err, "%llu", (unsigned long long)sectors) < 0) {
+        log_warn("%s: %s", pv_name(dev), err.text);
+        return;
+    }
+    b->told = sectors;
+    if (pv_phase(dev) == PV_LINKED) /* Linux's blkfront then reads it again */
+        pv_back_write(dev, "state", NULL, "%d", XENBUS_CONNECTED);
+}
+
+/*
+ * The toolstack has changed the medium of a CD drive: it is opened when no frontend holds the old
+ * one. One that is connected keeps what it has, as with QEMU: blkif has no word for such a change.
+ */
+static void changed(struct pv_device *dev)
+{
+    struct blkback *b = pv_state(dev);
+    char *params = pv_back_read(dev, "params");
+    bool other = params && b->params && strcmp(params, b->params);
+
+    free(params);
+    if (!other)
+        blkback_look(dev);
+    else if (pv_phase(dev) == PV_READY)
+        pv_reopen(dev);
+}
+
+void blkback_resume(struct pv_device *dev)
+{
+    struct blkback *b = pv_state(dev);
+
+    for (unsigned i = 0; pv_class_of(dev) == &blkback_class && pv_phase(dev) == PV_LINKED &&
+                         i < b->queues; i++)
+        blk_queue_resume(b->rings[i].queue);
+}
+
+bool blkback_info(struct pv_device *dev, struct blk_info *info)
+{
+    const struct blkback *b = pv_state(dev);
+
+    if (pv_class_of(dev) != &blkback_class)
+        return false;
+    *info = (struct blk_info){ .name = b->name, .disk = b->disk, .readonly = b->readonly,
+                               .cdrom = b->cdrom };
+    if (pv_phase(dev) == PV_LINKED)
+        info->queues = b->queues;
+    return true;
+}
+
+struct blk_stats blkback_stats(struct pv_device *dev, unsigned queue)
+{
+    const struct blkback *b = pv_state(dev);
+
+    return blk_queue_stats(b->rings[queue].queue);
 }
 
 const struct pv_class blkback_class = {
     .kind = "qdisk", .front = "vbd", .size = sizeof(struct blkback), .probe = probe,
-    .connect = connect, .disconnect = disconnect, .close = close_device,
+    .connect = connect, .disconnect = disconnect, .close = close_device, .changed = changed,
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dm/base/bytes.h"
+#include "dm/base/clock.h"
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
@@ -33,6 +34,7 @@ struct work {
     struct blk_queue *queue;
     struct blk_words words;
     struct blk_segment segments[BLK_SEGMENTS_MOST];
+    uint64_t started;
     uint64_t length;
     uint8_t *buffer;     /* for what is copied; NULL: there is none, or all is mapped */
     bool mapped;         /* all segments are persistent pages */
@@ -56,8 +58,10 @@ struct blk_queue {
     unsigned spare;         /* in that list */
     struct work *ended, **ended_tail;
     struct work *parked;    /* wait for a buffer, or for a barrier; until something ends */
+    struct work *held;      /* failed, and made again when the machine goes on */
     unsigned in_flight;     /* taken and not answered */
     unsigned active;        /* of those, not parked */
+    uint64_t now;           /* of this pass */
     bool fenced;            /* a barrier is under way: what comes after it waits */
     bool stopping, broken, begun;
     void (*stopped)(void *arg);
@@ -96,6 +100,7 @@ static struct work *work_get(struct blk_queue *q)
     w->status = BLK_OKAY;
     w->iovs = 0;
     w->length = 0;
+    w->started = q->now;
     q->in_flight++;
     return w;
 }
@@ -242,14 +247,43 @@ static void after_flush(struct work *w, int rc)
         end(w, status_of(rc));
 }
 
+/* 0 where it is to be ignored, 1 where it is held; else rc, and the guest is told. */
+static int judge_error(struct work *w, int rc)
+{
+    struct blk_queue *q = w->queue;
+    const struct disk_request *req = &w->req;
+    bool write = req->op != DISK_READ;
+    enum error_policy action = q->c.errors[write];
+
+    log_guest("%s: %s at byte %llu: errno %d", q->c.name,
+              req->op == DISK_READ ? "read" : req->op == DISK_FLUSH ? "flush" : "write",
+              (unsigned long long)req->offset, -rc);
+    if (action == ERRORS_ENOSPC)
+        action = rc == -ENOSPC ? ERRORS_STOP : ERRORS_REPORT;
+    if (action == ERRORS_STOP && q->stopping)
+        action = ERRORS_REPORT;
+    if (q->c.failed)
+        q->c.failed(q->c.arg, write, action, rc);
+    if (action == ERRORS_STOP) {
+        w->next = q->held;
+        q->held = w;
+        return 1;
+    }
+    if (action != ERRORS_IGNORE)
+        return rc;
+    for (unsigned i = 0; !write && i < w->iovs; i++) /* none of our memory as it happens to be */
+        memset(w->iov[i].iov_base, 0, w->iov[i].iov_len);
+    return 0;
+}
+
 static void disk_ended(struct disk_request *req, int rc)
 {
     struct work *w = req->owner, *next;
 
     if (rc < 0 && rc != -EOPNOTSUPP)
-        log_guest("%s: %s at byte %llu: errno %d", w->queue->c.name,
-                  req->op == DISK_READ ? "read" : req->op == DISK_FLUSH ? "flush" : "write",
-                  (unsigned long long)req->offset, -rc);
+        rc = judge_error(w, rc);
+    if (rc > 0) /* held */
+        return;
     if (req->op == DISK_FLUSH) {
         after_flush(w, rc);
         return;
@@ -386,6 +420,7 @@ static bool map_pages(struct work *w)
             w->iov[w->iovs++] = (struct iovec){ page, length };
     }
     w->mapped = true;
+    __atomic_store_n(&q->stats.persistent, persistent_count(q->persistent), __ATOMIC_RELAXED);
     count(&q->stats.mapped, 1);
     return true;
 }
@@ -521,6 +556,7 @@ static bool serve(void *arg)
 
     if (q->broken || q->stopping || q->parked || !pv_ring_waiting(&q->ring))
         return false;
+    q->now = clock_now();
     list = take(q);
     if (!list)
         return false;
@@ -554,6 +590,8 @@ static void respond(struct blk_queue *q, struct work *w)
         count(&q->stats.errors, 1);
     else if (w->words.kind <= BLK_WRITE)
         count(&q->stats.bytes[w->words.kind], w->length);
+    if (w->status == BLK_OKAY && w->words.kind < BLK_DISCARD)
+        histogram_add(&q->stats.times[MIN(w->words.kind, BLK_FLUSH)], q->now - w->started);
     work_put(q, w);
 }
 
@@ -561,6 +599,7 @@ static void answer_ended(struct blk_queue *q)
 {
     struct work *list = q->ended, *next;
 
+    q->now = clock_now();
     q->ended = NULL;
     q->ended_tail = &q->ended;
     copy_list(q, list, reads_data, queue_out, all_pieces, in_made);
@@ -681,12 +720,44 @@ static void check_stopped(struct blk_queue *q)
     stopped(q->stopped_arg);
 }
 
+static void resume_here(void *arg)
+{
+    struct blk_queue *q = arg;
+    struct work *w = q->held, *next;
+
+    q->held = NULL;
+    for (; w; w = next) {
+        next = w->next;
+        disk_submit(q->c.disk, q->c.io->queue, &w->req);
+    }
+}
+
+void blk_queue_resume(struct blk_queue *q)
+{
+    loop_post(q->c.io->loop, resume_here, q);
+}
+
+static void give_up_held(struct blk_queue *q)
+{
+    while (q->held) {
+        struct work *w = q->held, *merged;
+
+        q->held = w->next;
+        for (; w; w = merged) {
+            merged = w->merged;
+            w->merged = NULL;
+            end(w, BLK_ERROR);
+        }
+    }
+}
+
 static void stop_here(void *arg)
 {
     struct blk_queue *q = arg;
     struct work *w;
 
     q->stopping = true;
+    give_up_held(q);
     while ((w = q->parked)) {
         q->parked = w->next;
         end(w, BLK_ERROR);

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "dm/base/histogram.h"
+#include "dm/block/drive.h"
 #include "pv-backends/block/request.h"
 struct blk_queue;
 struct disk;
@@ -27,6 +29,12 @@ struct blk_queue_config {
     const char *name;       /* for sentences: "qdisk 51712"; outlives the queue */
     /* The frontend broke the ring's rules, or its event channel is no good. The I/O loop's. */
     void (*broken)(void *arg, const char *why);
+    /*
+     * What is done about a request that the image refuses, by way (0 read, 1 write); and that it was:
+     * REPORT, IGNORE or STOP, on the I/O loop. After STOP the request waits for blk_queue_resume().
+     */
+    enum error_policy errors[2];
+    void (*failed)(void *arg, bool write, enum error_policy action, int rc);
     void *arg;
 };
 
@@ -34,12 +42,15 @@ struct blk_queue_config {
 int blk_queue_open(struct blk_queue **out, const struct blk_queue_config *config, struct error *err);
 /* Takes no more requests, waits for those in flight, lets go of all grants; then done(arg) on its loop. */
 void blk_queue_stop(struct blk_queue *queue, void (*done)(void *arg), void *arg);
+void blk_queue_resume(struct blk_queue *queue); /* requests that wait since STOP are made again */
 void blk_queue_close(struct blk_queue *queue); /* stopped, or its loop does not run; NULL is fine */
 
 struct blk_stats {
     uint64_t requests[5]; /* by enum blk_kind */
     uint64_t bytes[2];    /* read, written */
     uint64_t errors, merged, passes, notifies, copies, mapped;
+    uint64_t persistent; /* pages that are mapped now */
+    struct histogram times[3]; /* from the ring to the answer, where it is good: reads, writes, flushes */
 };
 struct blk_stats blk_queue_stats(const struct blk_queue *queue); /* any thread; a snapshot */
 #endif

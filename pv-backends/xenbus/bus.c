@@ -417,6 +417,17 @@ static void disconnected(void *arg)
     look_soon(dev->bus);
 }
 
+void pv_reopen(struct pv_device *dev)
+{
+    if (dev->phase != PV_READY)
+        return;
+    dev->cls->close(dev);
+    dev->phase = PV_FRESH;
+    dev->waits = false;
+    dev->look = true;
+    look_soon(dev->bus);
+}
+
 void pv_disconnected(struct pv_device *dev)
 {
     loop_post(dev->bus->loop, disconnected, dev);

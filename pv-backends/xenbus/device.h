@@ -63,6 +63,8 @@ enum pv_phase pv_phase(const struct pv_device *dev);
 void pv_failed(struct pv_device *dev, const char *why);
 /* The same from any loop, while something of the device lives there: it happens soon. */
 void pv_failed_later(struct pv_device *dev, const char *why);
+/* Its nodes say something else than it was opened by: close, and probe again. Not while linked. */
+void pv_reopen(struct pv_device *dev);
 void pv_disconnected(struct pv_device *dev); /* what disconnect() was asked for is done; any loop */
 
 /* ---- Nodes ---- Texts are copies for the caller to free; NULL: no such node. */

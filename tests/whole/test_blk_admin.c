@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the host's administrator does with PV disks: sizes, full file systems, media, questions. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "dm/base/bytes.h"
+#include "tests/guest/blk.h"
+#include "tests/guest/guest.h"
+#include "tests/kit/check.h"
+#include "tests/simxen/simxen.h"
+#include "tests/simxen/store.h"
+#include "tests/whole/qmp.h"
+#include "tests/whole/run.h"
+
+#define END_MS 5000
+#define DISK_BYTES (4u << 20)
+#define SECTORS (DISK_BYTES / 512)
+#define MEMORY 0x2000000u
+#define DEVID 51712
+
+static const struct guest_blk_config plain = { .depth = 8, .pages = 16, .memory = MEMORY };
+static char image[64], params[96];
+
+/* An image with this byte everywhere; 0: with holes. */
+static void make_image(char path[64], uint8_t byte)
+{
+    char *bytes = malloc(DISK_BYTES);
+    int fd;
+
+    strcpy(path, "/dev/shm/simxen-adm-XXXXXX");
+    fd = mkstemp(path);
+    memset(bytes, byte, DISK_BYTES);
+    CHECK_EQ(byte ? write(fd, bytes, DISK_BYTES) : ftruncate(fd, DISK_BYTES),
+             byte ? DISK_BYTES : 0);
+    close(fd);
+    free(bytes);
+}
+
+static int open_pc(struct dm *dm, struct guest_blk *b, bool shared)
+{
+    struct dm_config config = { .vcpus = 1, .disk = shared ? image : NULL };
+
+    make_image(image, 0);
+    dm_open(dm, &config);
+    snprintf(params, sizeof(params), "aio:%s", image);
+    guest_blk_add(b, DEVID, params, false);
+    return qmp_open(dm->qmp);
+}
+
+static void close_pc(struct dm *dm, int qmp)
+{
+    close(qmp);
+    CHECK_EQ(simxen()->live_grants, 0);
+    CHECK_EQ(dm_close(dm, SIGTERM, END_MS), 0);
+    unlink(image);
+}
+
+static void says(int qmp, const char *command, const char *part)
+{
+    char *answer = qmp_say(qmp, command);
+
+    if (!answer || !strstr(answer, part))
+        fail_msg("said without %s: %s", part, answer ? answer : "nothing");
+    free(answer);
+}
+
+static void await_sectors(struct guest_blk *b, uint64_t sectors)
+{
+    uint64_t start = now_ns();
+
+    while (guest_pv_number(b->pv.back, "sectors", 0) != sectors &&
+           now_ns() - start < END_MS * 1000000ull)
+        usleep(1000);
+    CHECK_EQ(guest_pv_number(b->pv.back, "sectors", 0), sectors);
+}
+
+/* ---- Sizes ---- */
+
+static void resize(bool shared)
+{
+    struct guest_blk b;
+    struct stat st;
+    struct dm dm;
+    int qmp = open_pc(&dm, &b, shared);
+
+    CHECK(guest_blk_connect(&b, &plain));
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_WRITE, SECTORS, 4096), -1);
+    says(qmp, "{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"xvda\",\"size\":1048576}}\n",
+         "does not shrink");
+    says(qmp, "{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"xvdz\",\"size\":9437184}}\n",
+         "DeviceNotFound");
+    says(qmp, "{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"xvda\",\"size\":8388609}}\n",
+         "no multiple");
+    guest_pv_put(b.pv.back, "state", "9"); /* to see it written again */
+    says(qmp, "{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"xvda\",\"size\":8388608}}\n",
+         "return");
+    CHECK(guest_pv_await(&b.pv, 4));
+    await_sectors(&b, 2 * SECTORS);
+    CHECK_EQ(stat(image, &st), 0);
+    CHECK_EQ(st.st_size, 2 * DISK_BYTES);
+    memset(guest_blk_buffer(&b, 0, 0), 0x77, 4096);
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_WRITE, 2 * SECTORS - 8, 4096), 0);
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_WRITE, 2 * SECTORS, 4096), -1);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm, qmp);
+}
+
+TEST(a_disk_grows_while_a_frontend_uses_it)
+{
+    resize(false);
+}
+
+TEST(a_disk_that_an_emulated_drive_has_too_grows_for_both)
+{
+    resize(true);
+}
+
+TEST(an_image_that_grew_by_itself_is_seen_when_the_toolstack_writes_or_a_frontend_connects)
+{
+    struct guest_blk b;
+    struct dm dm;
+    int qmp = open_pc(&dm, &b, true);
+
+    CHECK(guest_blk_connect(&b, &plain));
+    CHECK_EQ(b.sectors, SECTORS);
+    CHECK_EQ(truncate(image, 2 * DISK_BYTES), 0);
+    guest_pv_put(b.pv.back, "params", "%s", params);
+    await_sectors(&b, 2 * SECTORS);
+    CHECK(guest_blk_disconnect(&b));
+    CHECK_EQ(truncate(image, 3 * DISK_BYTES), 0);
+    guest_pv_state(&b.pv, 1);
+    CHECK(guest_blk_connect(&b, &plain));
+    CHECK_EQ(b.sectors, 3 * SECTORS);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm, qmp);
+}
+
+/* ---- Questions ---- */
+
+TEST(pv_disks_are_in_lists_and_metrics_by_the_name_the_toolstack_has_for_them)
+{
+    struct guest_blk_config c = { .depth = 8, .pages = 16, .queues = 2, .persistent = true,
+                                  .memory = MEMORY };
+    struct guest_blk b;
+    struct dm dm;
+    int qmp = open_pc(&dm, &b, false);
+
+    CHECK(guest_blk_connect(&b, &c));
+    CHECK_EQ(guest_blk_do(&b, 1, GUEST_BLK_WRITE, 0, 8192), 0);
+    CHECK_EQ(guest_blk_do(&b, 1, GUEST_BLK_FLUSH, 0, 0), 0);
+    CHECK_EQ(guest_blk_do(&b, 1, GUEST_BLK_READ, SECTORS, 4096), -1);
+    says(qmp, "{\"execute\":\"query-block\"}\n", "\"device\":\"xvda\"");
+    says(qmp, "{\"execute\":\"query-block\"}\n", image);
+    says(qmp, "{\"execute\":\"query-blockstats\"}\n", "\"wr_bytes\":8192");
+    says(qmp,
+         "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"info block\"}}\n",
+         "vbd-51712, 2 queues");
+    says(qmp, "{\"execute\":\"x-query-metrics\"}\n",
+         "\"name\":\"xen_dm_vbd_bytes_total\",\"type\":\"counter\",\"labels\":{\"disk\":"
+         "\"xvda\",\"queue\":\"1\",\"op\":\"write\"},\"value\":8192");
+    says(qmp, "{\"execute\":\"x-query-metrics\"}\n",
+         "\"name\":\"xen_dm_vbd_errors_total\",\"type\":\"counter\",\"labels\":{\"disk\":"
+         "\"xvda\",\"queue\":\"1\"},\"value\":1");
+    says(qmp, "{\"execute\":\"x-query-metrics\"}\n",
+         "\"name\":\"xen_dm_vbd_persistent_pages\",\"type\":\"gauge\",\"labels\":{\"disk\":"
+         "\"xvda\",\"queue\":\"1\"},\"value\":2");
+    says(qmp, "{\"execute\":\"x-query-metrics\"}\n",
+         "\"name\":\"xen_dm_vbd_seconds\",\"type\":\"histogram\",\"labels\":{\"disk\":\"xvda\","
+         "\"queue\":\"1\",\"op\":\"flush\"},\"count\":1");
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm, qmp);
+}
+
+/* ---- Media ---- */
+
+static uint8_t first_byte(struct guest_blk *b)
+{
+    CHECK_EQ(guest_blk_do(b, 0, GUEST_BLK_READ, 8, 4096), 0);
+    return *guest_blk_buffer(b, 0, 0);
+}
+
+TEST(a_medium_that_changes_is_the_new_one_for_who_connects_and_the_old_one_for_who_is)
+{
+    char other[64], path[96];
+    struct guest_blk b;
+    struct dm dm;
+    int qmp;
+
+    make_image(other, 0xbb);
+    snprintf(path, sizeof(path), "aio:%s", other);
+    qmp = open_pc(&dm, &b, false);
+    CHECK(guest_pv_await(&b.pv, 2)); /* the first one is open */
+    guest_pv_put(b.pv.back, "params", "%s", ""); /* as `xl cd-insert` does it */
+    guest_pv_put(b.pv.back, "params", "%s", path);
+    while (!guest_blk_connect(&b, &plain))
+        ;
+    CHECK_EQ(first_byte(&b), 0xbb);
+    guest_pv_put(b.pv.back, "params", "%s", "");
+    CHECK_EQ(first_byte(&b), 0xbb);
+    CHECK(guest_blk_disconnect(&b));
+    guest_pv_state(&b.pv, 1); /* an empty drive: it waits */
+    guest_pv_put(b.pv.back, "params", "%s", params);
+    CHECK(guest_blk_connect(&b, &plain));
+    CHECK_EQ(first_byte(&b), 0);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm, qmp);
+    unlink(other);
+}
+
+/* ---- A host without room ---- */
+
+#define SMALL "/tmp/simxen-small"
+
+static bool mount_small(void)
+{
+    static int made;
+
+    if (!made) {
+        made = unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 ? 1 : -1;
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+        mkdir(SMALL, 0700);
+    }
+    return made == 1 && mount("small", SMALL, "tmpfs", 0, "size=1m") == 0;
+}
+
+static void await_event(int qmp, const char *event, const char *part)
+{
+    char line[4096];
+
+    for (size_t n = 0; read(qmp, line + n, 1) == 1 && n < sizeof(line) - 1;)
+        if (line[n++] == '\n') {
+            line[n] = 0;
+            n = 0;
+            if (!strstr(line, event))
+                continue;
+            if (!strstr(line, part))
+                fail_msg("%s without %s", line, part);
+            return;
+        }
+    fail_msg("no event %s", event);
+}
+
+static void fill_up(struct guest_blk *b, unsigned *good)
+{
+    int status = 0;
+
+    for (*good = 0; *good < SECTORS / 128; ++*good) {
+        memset(guest_blk_buffer(b, 0, 0), (int)*good + 1, 65536);
+        CHECK(guest_blk_put(b, 0, 0, GUEST_BLK_WRITE, *good * 128, 65536, true));
+        guest_blk_kick(b, 0);
+        if (!guest_blk_take(b, 0, &(unsigned){ 0 }, &status, 500) || status)
+            return;
+    }
+}
+
+static void hold_good(struct guest_blk *b, unsigned good)
+{
+    for (unsigned i = 0; i < good; i++) {
+        CHECK_EQ(guest_blk_do(b, 0, GUEST_BLK_READ, i * 128, 4096), 0);
+        CHECK_EQ(*guest_blk_buffer(b, 0, 0), i + 1);
+    }
+}
+
+static int open_small(struct dm *dm, struct guest_blk *b, const char *werror)
+{
+    char drive[128];
+    const char *more[] = { "-drive", drive, NULL };
+    struct dm_config config = { .vcpus = 1, .more = werror ? more : NULL };
+    int fd;
+
+    strcpy(image, SMALL "/disk");
+    fd = open(image, O_RDWR | O_CREAT, 0600);
+    CHECK_EQ(ftruncate(fd, DISK_BYTES), 0);
+    close(fd);
+    snprintf(drive, sizeof(drive), "file=%s,if=ide,index=0,media=disk,format=raw,werror=%s", image,
+             werror);
+    dm_open(dm, &config);
+    snprintf(params, sizeof(params), "aio:%s", image);
+    guest_blk_add(b, DEVID, params, false);
+    CHECK(guest_blk_connect(b, &plain));
+    return qmp_open(dm->qmp);
+}
+
+TEST(a_full_file_system_is_an_error_to_the_guest_and_an_event_that_names_the_disk)
+{
+    struct guest_blk b;
+    unsigned good;
+    struct dm dm;
+    int qmp;
+
+    if (!mount_small()) {
+        skip();
+        return;
+    }
+    qmp = open_small(&dm, &b, NULL);
+    fill_up(&b, &good);
+    CHECK(good > 4 && good <= 16);
+    await_event(qmp, "BLOCK_IO_ERROR", "\"device\":\"xvda\"");
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_FLUSH, 0, 0), 0);
+    hold_good(&b, good);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm, qmp);
+    umount(SMALL);
+}
+
+TEST(werror_stop_keeps_the_request_until_the_machine_goes_on)
+{
+    struct guest_blk b;
+    unsigned good, slot;
+    struct dm dm;
+    int qmp, status;
+
+    if (!mount_small()) {
+        skip();
+        return;
+    }
+    qmp = open_small(&dm, &b, "stop");
+    fill_up(&b, &good);
+    CHECK(good > 4 && good <= 16);
+    await_event(qmp, "BLOCK_IO_ERROR", "\"action\":\"stop\"");
+    says(qmp, "{\"execute\":\"query-status\"}\n", "io-error");
+    CHECK(!guest_blk_take(&b, 0, &slot, &status, 0));
+    CHECK_EQ(mount("small", SMALL, "tmpfs", MS_REMOUNT, "size=16m"), 0);
+    says(qmp, "{\"execute\":\"cont\"}\n", "return");
+    CHECK(guest_blk_take(&b, 0, &slot, &status, END_MS));
+    CHECK_EQ(status, 0);
+    hold_good(&b, good + 1);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm, qmp);
+    umount(SMALL);
+}
+
+TEST(a_machine_that_stopped_so_lets_its_frontend_go)
+{
+    struct guest_blk b;
+    unsigned good;
+    struct dm dm;
+    int qmp;
+
+    if (!mount_small()) {
+        skip();
+        return;
+    }
+    qmp = open_small(&dm, &b, "enospc");
+    fill_up(&b, &good);
+    await_event(qmp, "BLOCK_IO_ERROR", "\"nospace\":true");
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm, qmp);
+    umount(SMALL);
+}
