@@ -3,6 +3,9 @@
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include "tests/bench/bench.h"
 #include "tests/guest/blk.h"
 #include "tests/kit/check.h"
@@ -18,6 +21,8 @@
 #define PERSISTENT 4u
 #define COST 8u /* CPU for each request, not requests per second */
 #define FOUR 16u /* queues */
+#define FIO 32u  /* fio in QEMU's place: what the kernel gives a process that has the file itself */
+#define QCOW2 64u
 #define OF(kind, kib, depth) ((kind) | (kib) << 8 | (depth) << 20)
 
 struct load {
@@ -42,6 +47,45 @@ static void put(struct load *l, unsigned queue, unsigned slot)
                         where(l), l->bytes, false));
 }
 
+/* fio's own line: field 8 is reads per second, 49 writes. In the unit of run(). */
+static double run_fio(unsigned variant)
+{
+    unsigned kib = variant >> 8 & 0xfff, depth = variant >> 20, field = variant & WRITE ? 49 : 8;
+    char command[320], line[4096] = "", *word = line, *rest = line;
+    double each;
+    FILE *f;
+
+    snprintf(command, sizeof(command),
+             "fio --name=b --filename=%s --ioengine=io_uring --rw=%s%s --bs=%uk --iodepth=%u "
+             "--size=%lluM --runtime=1 --time_based --minimal 2>&1", bench_disk(),
+             variant & RANDOM ? "rand" : "", variant & WRITE ? "write" : "read", kib, depth,
+             BENCH_DISK_BYTES >> 20);
+    f = popen(command, "r");
+    CHECK(f);
+    CHECK(fgets(line, sizeof(line), f));
+    CHECK_EQ(pclose(f), 0);
+    for (unsigned i = 0; i < field && word; i++)
+        word = strsep(&rest, ";");
+    CHECK(word);
+    each = strtod(word, NULL);
+    return kib >= 64 ? each * kib / 1024 : each / 1e3;
+}
+
+/* The bench's disk in the format that its devices are to have. */
+static void make_params(char params[128], unsigned variant)
+{
+    static char image[96];
+    char command[256];
+
+    snprintf(params, 128, "aio:%s", bench_disk());
+    if (!(variant & QCOW2))
+        return;
+    snprintf(image, sizeof(image), "%s.qcow2", bench_disk());
+    snprintf(command, sizeof(command), "qemu-img convert -f raw -O qcow2 %s %s", bench_disk(), image);
+    CHECK_EQ(system(command), 0);
+    snprintf(params, 128, "qcow2:%s", image);
+}
+
 static double run(bool stock, unsigned variant)
 {
     unsigned kib = variant >> 8 & 0xfff, depth = variant >> 20, slot;
@@ -51,13 +95,15 @@ static double run(bool stock, unsigned variant)
                                   .queues = variant & FOUR && !stock ? 4 : 0 };
     struct load l = { .variant = variant, .bytes = kib * 1024, .seed = 88172645463325252u };
     uint64_t start, done = 0, cpu;
-    char params[96];
+    char params[128];
     struct dm dm;
     int status;
 
+    if (stock && variant & FIO)
+        return run_fio(variant);
+    make_params(params, variant);
     l.blocks = BENCH_DISK_BYTES / l.bytes;
     c.pages = (kib + 3) / 4;
-    snprintf(params, sizeof(params), "aio:%s", bench_disk());
     dm_open(&dm, &config);
     guest_blk_add(&l.b, DEVID, params, false);
     CHECK(guest_blk_connect(&l.b, &c));
@@ -83,10 +129,37 @@ static double run(bool stock, unsigned variant)
     cpu = bench_cpu_ns(&dm) - cpu;
     start = now_ns() - start;
     dm_close(&dm, SIGKILL, END_MS);
+    if (variant & QCOW2)
+        unlink(params + strlen("qcow2:"));
     if (variant & COST)
         return (double)cpu / 1e3 / (double)done;
     return kib >= 64 ? (double)done * l.bytes / (1 << 20) / ((double)start / 1e9)
                      : (double)done * 1e9 / (double)start / 1e3;
+}
+
+/* What the process needs for each of so many disks more. */
+static double memory(bool stock, unsigned more)
+{
+    struct dm_config config = { .stock = stock, .vcpus = 1 };
+    struct guest_blk_config c = { .depth = 1, .pages = 11, .name_order = true,
+                                  .memory = BENCH_MEMORY };
+    struct guest_blk disks[16];
+    char params[128];
+    unsigned first = 0, last;
+    struct dm dm;
+
+    make_params(params, 0);
+    dm_open(&dm, &config);
+    for (unsigned i = 0; i <= more; i++, c.memory += 0x20000) {
+        guest_blk_add(&disks[i], DEVID + 16 * i, params, true);
+        CHECK(guest_blk_connect(&disks[i], &c));
+        CHECK_EQ(guest_blk_do(&disks[i], 0, GUEST_BLK_READ, 0, 44 * 1024), 0);
+        if (!i)
+            first = dm_memory(&dm, false).uss;
+    }
+    last = dm_memory(&dm, false).uss;
+    dm_close(&dm, SIGKILL, END_MS);
+    return ((double)last - first) / more;
 }
 
 const struct bench_case blk_cases[] = {
@@ -108,6 +181,18 @@ const struct bench_case blk_cases[] = {
       OF(RANDOM | WRITE | PERSISTENT, 4, 32) },
     { "pv_read_44k_8", "PV block, 44 KiB reads in order, depth 8", "k/s", false, 0, 5, run,
       OF(0, 44, 8) },
+    { "pv_fio_read_4k_1", "(fio, io_uring, in QEMU's place: 4 KiB random reads, depth 1)", "k/s",
+      false, 0, 5, run, OF(RANDOM | FIO, 4, 1) },
+    { "pv_fio_read_4k_32", "(fio, io_uring, in QEMU's place: 4 KiB random reads, depth 32)", "k/s",
+      false, 0, 5, run, OF(RANDOM | FIO, 4, 32) },
+    { "pv_fio_write_4k_32", "(fio, io_uring, in QEMU's place: 4 KiB random writes, depth 32)",
+      "k/s", false, 0, 5, run, OF(RANDOM | WRITE | FIO, 4, 32) },
+    { "pv_qcow2_read_4k_32", "PV block, qcow2, 4 KiB random reads, depth 32", "k/s", false, 0, 5,
+      run, OF(RANDOM | QCOW2, 4, 32) },
+    { "pv_qcow2_write_4k_32", "PV block, qcow2, 4 KiB random writes, depth 32", "k/s", false, 0, 5,
+      run, OF(RANDOM | WRITE | QCOW2, 4, 32) },
+    { "pv_memory_disk", "memory for each further PV disk, connected", "KiB", true, BENCH_ALONE, 3,
+      memory, 8 },
     { "pv_cost_read_4k_32", "CPU for a 4 KiB read, depth 32", "us", true, 2, 5, run,
       OF(RANDOM | COST, 4, 32) },
     { "pv_cost_write_4k_32", "CPU for a 4 KiB write, depth 32", "us", true, 2, 5, run,
