@@ -159,6 +159,8 @@ struct ide_drive {
     unsigned unit;
     char serial[21], model[41], version[9];
     uint16_t cylinders, heads, sectors; /* that it reports */
+    const struct disk *known; /* the medium at the last reset, and its size then: it may grow since */
+    uint64_t known_sectors;
 
     struct disk_request req;
     enum ide_job job;

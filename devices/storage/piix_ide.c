@@ -195,6 +195,9 @@ static void reset_drive(struct ide_drive *d)
     ide_abort(d);
     memset(r, 0, sizeof(*r));
     r->gone = gone; /* no reset brings an unplugged disk back */
+    d->known = NULL;
+    d->known_sectors = ide_disk_sectors(d);
+    d->known = d->kind == &atapi_kind ? NULL : ide_disk(d); /* a CD may be another one */
     if (!ide_present(d))
         return;
     r->multiple = ATA_MULTIPLE_MOST;

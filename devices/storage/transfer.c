@@ -24,6 +24,8 @@ uint64_t ide_disk_sectors(const struct ide_drive *d)
 {
     const struct disk *disk = ide_disk(d);
 
+    if (disk && disk == d->known)
+        return d->known_sectors;
     return disk ? disk_bytes(disk) / SECTOR : 0;
 }
 

@@ -13,6 +13,7 @@
 #include "dm/base/bytes.h"
 #include "tests/guest/blk.h"
 #include "tests/guest/guest.h"
+#include "tests/guest/ide.h"
 #include "tests/kit/check.h"
 #include "tests/simxen/simxen.h"
 #include "tests/simxen/store.h"
@@ -83,8 +84,18 @@ static void await_sectors(struct guest_blk *b, uint64_t sectors)
 
 /* ---- Sizes ---- */
 
+/* What the emulated drive says it has. */
+static uint64_t identified(struct guest_ide *ide)
+{
+    uint16_t words[256];
+
+    CHECK_EQ(guest_ide_identify(ide, GUEST_IDENTIFY, words) & 0x89, 0);
+    return words[100] | (uint64_t)words[101] << 16 | (uint64_t)words[102] << 32;
+}
+
 static void resize(bool shared)
 {
+    struct guest_ide ide;
     struct guest_blk b;
     struct stat st;
     struct dm dm;
@@ -98,6 +109,11 @@ static void resize(bool shared)
          "DeviceNotFound");
     says(qmp, "{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"xvda\",\"size\":8388609}}\n",
          "no multiple");
+    if (shared) {
+        guest_pci_setup();
+        guest_ide_open(&ide, 0, 0, MEMORY + 0x800000);
+        CHECK_EQ(identified(&ide), SECTORS);
+    }
     guest_pv_put(b.pv.back, "state", "9"); /* to see it written again */
     says(qmp, "{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"xvda\",\"size\":8388608}}\n",
          "return");
@@ -108,6 +124,8 @@ static void resize(bool shared)
     memset(guest_blk_buffer(&b, 0, 0), 0x77, 4096);
     CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_WRITE, 2 * SECTORS - 8, 4096), 0);
     CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_WRITE, 2 * SECTORS, 4096), -1);
+    if (shared) /* no IDE disk grows while a driver has it: after a reset */
+        CHECK_EQ(identified(&ide), SECTORS);
     CHECK(guest_blk_disconnect(&b));
     close_pc(&dm, qmp);
 }
