@@ -762,8 +762,10 @@ static void stop_here(void *arg)
         q->parked = w->next;
         end(w, BLK_ERROR);
     }
-    answer(q);
-    check_stopped(q);
+    if (q->ended)
+        answer(q); /* which may be the end of the queue */
+    else
+        check_stopped(q);
 }
 
 void blk_queue_stop(struct blk_queue *q, void (*done)(void *arg), void *arg)
