@@ -162,6 +162,16 @@ static int write_features(struct pv_device *dev, struct blkback *b, struct error
     return rc;
 }
 
+static void close_host(struct blkback *b)
+{
+    disk_close(b->disk);
+    grants_close(b->grants);
+    free(b->params);
+    b->disk = NULL;
+    b->grants = NULL;
+    b->params = NULL;
+}
+
 static int probe(struct pv_device *dev, struct error *err)
 {
     struct blkback *b = pv_state(dev);
@@ -176,12 +186,8 @@ static int probe(struct pv_device *dev, struct error *err)
     }
     if (rc == 0)
         rc = write_features(dev, b, err);
-    if (rc < 0) {
-        disk_close(b->disk);
-        grants_close(b->grants);
-        b->disk = NULL;
-        b->grants = NULL;
-    }
+    if (rc < 0)
+        close_host(b);
     return rc;
 }
 
@@ -389,12 +395,7 @@ static void close_device(struct pv_device *dev)
     struct blkback *b = pv_state(dev);
 
     close_rings(b);
-    disk_close(b->disk);
-    grants_close(b->grants);
-    free(b->params);
-    b->disk = NULL;
-    b->grants = NULL;
-    b->params = NULL;
+    close_host(b);
 }
 
 /* ---- What changes meanwhile ---- */
