@@ -110,14 +110,6 @@ static void wheel(void *owner, int dz, unsigned buttons)
 
 /* ---- The class ---- */
 
-static bool flag(char *text)
-{
-    bool on = text && !strcmp(text, "1");
-
-    free(text);
-    return on;
-}
-
 static int write_size(struct pv_device *dev, const char *key, uint64_t *value, struct error *err)
 {
     int rc = pv_back_number(dev, key, INT32_MAX, value, err);
@@ -147,16 +139,16 @@ static int probe(struct pv_device *dev, struct error *err)
 
 static void choose_events(struct pv_device *dev, struct vkbd *v)
 {
-    bool keys = !flag(pv_back_read(dev, "feature-disable-keyboard"));
-    bool pointer = !flag(pv_back_read(dev, "feature-disable-pointer"));
-    bool absolute = flag(pv_front_read(dev, "request-abs-pointer"));
+    bool keys = !pv_back_flag(dev, "feature-disable-keyboard");
+    bool pointer = !pv_back_flag(dev, "feature-disable-pointer");
+    bool absolute = pv_front_flag(dev, "request-abs-pointer");
 
     v->ops = (struct input_ops){ .key = keys ? key : NULL, .wheel = pointer ? wheel : NULL };
     if (pointer && absolute)
         v->ops.pointer_abs = pointer_abs;
     else if (pointer)
         v->ops.pointer_rel = pointer_rel;
-    if (flag(pv_front_read(dev, "request-raw-pointer")))
+    if (pv_front_flag(dev, "request-raw-pointer"))
         v->width = v->height = INPUT_ABS_MAX;
 }
 

@@ -19,6 +19,7 @@
 #include "pv-backends/net/queue.h"
 #include "pv-backends/net/shared.h"
 #include "pv-backends/net/slots.h"
+#include "pv-backends/page.h"
 
 #define QUEUES_MOST 8u
 #define DRAIN_DEFAULT (10 * NS_PER_SEC) /* as long as the kernel's backend keeps frames */
@@ -34,9 +35,9 @@ struct netback {
     struct net_shared shared;
     struct net_queue *queues[QUEUES_MOST];
     struct pv_io *ios[QUEUES_MOST];
-    void *tx[QUEUES_MOST], *rx[QUEUES_MOST];
+    struct pv_page tx[QUEUES_MOST], rx[QUEUES_MOST];
     struct net_ctrl *ctrl;
-    void *ctrl_ring;
+    struct pv_page ctrl_ring;
     unsigned queues_most, left; /* left: who has not stopped yet */
     bool fenced;
 };
@@ -154,15 +155,6 @@ static int probe(struct pv_device *dev, struct error *err)
 
 /* ---- What the frontend has written ---- */
 
-static bool front_flag(struct pv_device *dev, const char *key)
-{
-    char *text = pv_front_read(dev, key);
-    bool on = text && !strcmp(text, "1");
-
-    free(text);
-    return on;
-}
-
 static void read_features(struct pv_device *dev, struct net_features *f)
 {
     static const struct {
@@ -171,13 +163,13 @@ static void read_features(struct pv_device *dev, struct net_features *f)
     } gso[] = { { "feature-gso-tcpv4", "feature-gso-tcpv4-prefix", NET_GSO_TCPV4 },
                 { "feature-gso-tcpv6", "feature-gso-tcpv6-prefix", NET_GSO_TCPV6 } };
 
-    *f = (struct net_features){ .sg = front_flag(dev, "feature-sg"),
-                                .csum_v4 = !front_flag(dev, "feature-no-csum-offload"),
-                                .csum_v6 = front_flag(dev, "feature-ipv6-csum-offload"),
-                                .rx_notify = front_flag(dev, "feature-rx-notify") };
+    *f = (struct net_features){ .sg = pv_front_flag(dev, "feature-sg"),
+                                .csum_v4 = !pv_front_flag(dev, "feature-no-csum-offload"),
+                                .csum_v6 = pv_front_flag(dev, "feature-ipv6-csum-offload"),
+                                .rx_notify = pv_front_flag(dev, "feature-rx-notify") };
     for (unsigned i = 0; f->sg && i < ARRAY_SIZE(gso); i++) {
-        f->gso |= (unsigned)front_flag(dev, gso[i].key) << gso[i].type;
-        f->gso_prefix |= (unsigned)front_flag(dev, gso[i].prefix) << gso[i].type;
+        f->gso |= (unsigned)pv_front_flag(dev, gso[i].key) << gso[i].type;
+        f->gso_prefix |= (unsigned)pv_front_flag(dev, gso[i].prefix) << gso[i].type;
     }
 }
 
@@ -185,21 +177,7 @@ static void front_changed(struct pv_device *dev)
 {
     struct netback *n = pv_state(dev);
 
-    atomic_store(&n->shared.filter, front_flag(dev, "request-multicast-control"));
-}
-
-static int map_ring(struct pv_device *dev, struct netback *n, const char *key, void **page,
-                    struct error *err)
-{
-    uint64_t number;
-    uint32_t ref;
-    int rc = pv_front_number(dev, key, UINT32_MAX, &number, err);
-
-    if (rc < 0)
-        return rc;
-    ref = (uint32_t)number;
-    *page = grants_map(n->grants, &ref, 1, true, err);
-    return *page ? 0 : -EFAULT;
+    atomic_store(&n->shared.filter, pv_front_flag(dev, "request-multicast-control"));
 }
 
 static int read_ports(struct pv_device *dev, const char *dir, struct net_queue_config *c,
@@ -244,10 +222,10 @@ static int open_queue(struct pv_device *dev, struct netback *n, unsigned index,
         rc = open_port(dev, n, index, err);
     snprintf(key, sizeof(key), "%stx-ring-ref", dir);
     if (rc == 0)
-        rc = map_ring(dev, n, key, &n->tx[index], err);
+        rc = pv_page_granted(&n->tx[index], dev, key, n->grants, err);
     snprintf(key, sizeof(key), "%srx-ring-ref", dir);
     if (rc == 0)
-        rc = map_ring(dev, n, key, &n->rx[index], err);
+        rc = pv_page_granted(&n->rx[index], dev, key, n->grants, err);
     if (rc == 0)
         rc = pv_io_get(pv_bus_host(pv_bus_of(dev))->pool, index, &c->io, err);
     if (rc < 0)
@@ -255,8 +233,8 @@ static int open_queue(struct pv_device *dev, struct netback *n, unsigned index,
     n->ios[index] = c->io;
     c->port = n->ports[index];
     c->index = index;
-    c->tx = n->tx[index];
-    c->rx = n->rx[index];
+    c->tx = n->tx[index].bytes;
+    c->rx = n->rx[index].bytes;
     return net_queue_open(&n->queues[index], c, err);
 }
 
@@ -266,7 +244,7 @@ static int open_ctrl(struct pv_device *dev, struct netback *n, struct error *err
     struct net_ctrl_config c = { .io = n->ios[0], .shared = &n->shared, .name = pv_name(dev),
                                  .broken = on_broken, .arg = dev };
     uint64_t port;
-    int rc = map_ring(dev, n, "ctrl-ring-ref", &n->ctrl_ring, err);
+    int rc = pv_page_granted(&n->ctrl_ring, dev, "ctrl-ring-ref", n->grants, err);
 
     if (rc == -ENOENT)
         return 0;
@@ -274,29 +252,22 @@ static int open_ctrl(struct pv_device *dev, struct netback *n, struct error *err
         rc = pv_front_number(dev, "event-channel-ctrl", UINT32_MAX, &port, err);
     if (rc < 0)
         return rc;
-    c.ring = n->ctrl_ring;
+    c.ring = n->ctrl_ring.bytes;
     c.port = (uint32_t)port;
     return net_ctrl_open(&n->ctrl, &c, err);
-}
-
-static void unmap(struct netback *n, void **page)
-{
-    if (*page)
-        grants_unmap(n->grants, *page, 1);
-    *page = NULL;
 }
 
 static void close_queues(struct netback *n)
 {
     net_ctrl_close(n->ctrl);
     n->ctrl = NULL;
-    unmap(n, &n->ctrl_ring);
+    pv_page_drop(&n->ctrl_ring);
     for (unsigned i = 0; i < QUEUES_MOST; i++) {
         net_queue_close(n->queues[i]);
         n->queues[i] = NULL;
         n->ios[i] = NULL;
-        unmap(n, &n->tx[i]);
-        unmap(n, &n->rx[i]);
+        pv_page_drop(&n->tx[i]);
+        pv_page_drop(&n->rx[i]);
     }
     close_ports(n, 1);
 }
@@ -317,7 +288,7 @@ static int connect(struct pv_device *dev, struct error *err)
         return rc;
     if (rc == 0 && !queues)
         return error_set(err, -EINVAL, "%s: the frontend asks for no queue at all", pv_name(dev));
-    if (!front_flag(dev, "request-rx-copy"))
+    if (!pv_front_flag(dev, "request-rx-copy"))
         return error_set(err, -EOPNOTSUPP,
                          "%s: the frontend does not ask for copies (request-rx-copy)",
                          pv_name(dev));

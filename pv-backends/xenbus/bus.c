@@ -143,6 +143,25 @@ char *pv_front_read(struct pv_device *dev, const char *key)
     return read_node(dev->bus, dev->front, key);
 }
 
+static bool read_flag(struct pv_bus *bus, const char *dir, const char *key)
+{
+    char *text = read_node(bus, dir, key);
+    bool on = text && !strcmp(text, "1");
+
+    free(text);
+    return on;
+}
+
+bool pv_back_flag(struct pv_device *dev, const char *key)
+{
+    return read_flag(dev->bus, dev->back, key);
+}
+
+bool pv_front_flag(struct pv_device *dev, const char *key)
+{
+    return read_flag(dev->bus, dev->front, key);
+}
+
 static int read_number(struct pv_device *dev, const char *dir, const char *key, uint64_t most,
                        uint64_t *value, struct error *err)
 {

@@ -75,6 +75,8 @@ int pv_back_number(struct pv_device *dev, const char *key, uint64_t most, uint64
                    struct error *err);
 int pv_front_number(struct pv_device *dev, const char *key, uint64_t most, uint64_t *value,
                     struct error *err);
+bool pv_back_flag(struct pv_device *dev, const char *key); /* it is "1" */
+bool pv_front_flag(struct pv_device *dev, const char *key);
 int pv_back_write(struct pv_device *dev, const char *key, struct error *err, const char *format,
                   ...) __attribute__((format(printf, 4, 5)));
 int pv_front_write(struct pv_device *dev, const char *key, struct error *err, const char *format,

@@ -133,50 +133,46 @@ TEST(the_first_console_is_ours_only_where_its_type_says_so)
     CHECK_EQ(dm_close(&dm, SIGTERM, END_MS), 0); /* it is still connected */
 }
 
-TEST(a_channel_talks_through_libxls_socket)
+/* A channel by a socket as libxl names it; the other end of that. */
+static int open_channel(struct dm *dm, struct guest_console *c, unsigned limit, int room)
 {
     struct sockaddr_un to = { .sun_family = AF_UNIX };
-    struct guest_console c;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    uint8_t hello[5];
     char chardev[192];
-    struct dm dm;
-    int fd;
 
     snprintf(to.sun_path, sizeof(to.sun_path), "/tmp/simxen-channel-%d", getpid());
     snprintf(chardev, sizeof(chardev), "socket,id=libxl-channel1,path=%s,server=on,wait=off",
              to.sun_path);
-    open_pc(&dm, chardev);
-    guest_console_add(&c, 1, "ioemu", "chardev:libxl-channel1", LIMIT);
-    CHECK(guest_console_connect(&c, PAGE));
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    open_pc(dm, chardev);
+    guest_console_add(c, 1, "ioemu", "chardev:libxl-channel1", limit);
+    CHECK(guest_console_connect(c, PAGE));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
     CHECK_EQ(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
     CHECK_EQ(write(fd, "hello", 5), 5);
-    CHECK_EQ(guest_console_read(&c, text, 5, END_MS), 5); /* it is through: so is what follows */
+    CHECK_EQ(guest_console_read(c, hello, 5, END_MS), 5); /* it is through: so is what follows */
+    unlink(to.sun_path);
+    return fd;
+}
+
+TEST(a_channel_talks_through_libxls_socket)
+{
+    struct guest_console c;
+    struct dm dm;
+    int fd = open_channel(&dm, &c, LIMIT, 65536);
+
     talk(&c, fd);
     close(fd);
     CHECK(guest_console_disconnect(&c));
     close_pc(&dm);
-    unlink(to.sun_path);
 }
 
 TEST(a_reader_who_does_not_read_loses_the_oldest_and_the_guest_never_waits)
 {
-    struct sockaddr_un to = { .sun_family = AF_UNIX };
-    int fd, small = 4096, held = 0;
     struct guest_console c;
-    char chardev[192];
     struct dm dm;
+    int fd = open_channel(&dm, &c, 10000, 4096), held = 0;
 
-    snprintf(to.sun_path, sizeof(to.sun_path), "/tmp/simxen-channel-%d", getpid());
-    snprintf(chardev, sizeof(chardev), "socket,id=libxl-channel1,path=%s,server=on,wait=off",
-             to.sun_path);
-    open_pc(&dm, chardev);
-    guest_console_add(&c, 1, "ioemu", "chardev:libxl-channel1", 10000);
-    CHECK(guest_console_connect(&c, PAGE));
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-    CHECK_EQ(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
-    CHECK_EQ(write(fd, "hello", 5), 5);
-    CHECK_EQ(guest_console_read(&c, text, 5, END_MS), 5);
     CHECK(guest_console_write(&c, text, sizeof(text)));
     CHECK(guest_console_write(&c, "the end", 7));
     for (uint8_t last[7] = ""; memcmp(last, "the end", 7); held++) { /* what was said last is there */
@@ -190,7 +186,6 @@ TEST(a_reader_who_does_not_read_loses_the_oldest_and_the_guest_never_waits)
     close(fd);
     CHECK(guest_console_disconnect(&c));
     close_pc(&dm);
-    unlink(to.sun_path);
 }
 
 TEST(a_console_into_a_file)
@@ -255,17 +250,26 @@ TEST(indices_that_cannot_be_end_the_connection)
     close_pc(&dm);
 }
 
+/* The sentence in the backend's directory, once there is one. */
+static char *await_error(struct guest_console *c)
+{
+    char path[160], *error = NULL;
+
+    snprintf(path, sizeof(path), "%s/error", c->pv.back);
+    for (unsigned i = 0; i < END_MS && !(error = store_get(path)); i++)
+        usleep(1000);
+    return error;
+}
+
 TEST(outputs_and_pages_that_cannot_be_are_refused_with_a_sentence)
 {
     struct guest_console c;
-    char path[160], *error = NULL;
     struct dm dm;
+    char *error;
 
     open_pc(&dm, NULL);
     guest_console_add(&c, 1, "ioemu", "chardev:nobody", LIMIT);
-    snprintf(path, sizeof(path), "%s/error", c.pv.back);
-    for (unsigned i = 0; i < END_MS && !(error = store_get(path)); i++)
-        usleep(1000);
+    error = await_error(&c);
     CHECK(error && strstr(error, "nobody"));
     free(error);
     guest_pv_put(c.pv.front, "output", "pty");
@@ -280,10 +284,7 @@ TEST(outputs_and_pages_that_cannot_be_are_refused_with_a_sentence)
     guest_console_add(&c, 0, "ioemu", "pty", LIMIT);
     guest_pv_put(c.pv.front, "ring-ref", "99999999");
     guest_pv_put(c.pv.front, "port", "1");
-    snprintf(path, sizeof(path), "%s/error", c.pv.back);
-    error = NULL;
-    for (unsigned i = 0; i < END_MS && !(error = store_get(path)); i++)
-        usleep(1000);
+    error = await_error(&c);
     CHECK(error && strstr(error, "cannot be mapped"));
     free(error);
     close_pc(&dm);
