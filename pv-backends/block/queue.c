@@ -150,11 +150,6 @@ static void flush_copies(struct blk_queue *q)
     q->copy_count = 0;
 }
 
-/*
- * Goes through the pieces of a request's data, queueing a copy for each. Where the batch is full it
- * is made; then whether the earlier pieces went well is in `failed` of those that are still there,
- * so the caller asks after each batch by pieces_failed().
- */
 static struct grant_copy *next_copy(struct blk_queue *q)
 {
     return &q->copies[q->copy_count++];
