@@ -456,7 +456,7 @@ int qcow2_load(struct image *img, uint64_t at, uint64_t length, bool write)
         pthread_mutex_lock(&img->lock);
         host = q->l1[l1];
         pthread_mutex_unlock(&img->lock);
-        if (write && !(host & L2_COPIED)) {
+        if (write && (!(host & L2_COPIED) || !(host & OFFSET_MASK))) {
             rc = own_table(q, l1);
             host = q->l1[l1]; /* which nobody else writes */
         }

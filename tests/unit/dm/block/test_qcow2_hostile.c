@@ -203,3 +203,16 @@ TEST(refcounts_that_call_a_table_free_do_not_get_it_overwritten)
     CHECK_EQ(peek("f.qcow2", 0) >> 32, 0x514649fb);
     CHECK_EQ(peek("f.qcow2", 72) & 2, 2);
 }
+
+TEST(an_l1_entry_of_nothing_but_flags_is_no_table_and_no_endless_wait)
+{
+    struct image_bench b;
+    uint8_t data[512] = { 5 };
+
+    image_run("qemu-img create -q -f qcow2 e.qcow2 64M");
+    poke("e.qcow2", 0x30000, 8, 1ull << 63 | 0x105);
+    image_open_bench(&b, "e.qcow2", (struct disk_config){ .format = "qcow2" });
+    CHECK_EQ(image_do(&b, DISK_WRITE, 0, data, 512), 0);
+    image_close_bench(&b);
+    image_run("qemu-img check -q e.qcow2");
+}
