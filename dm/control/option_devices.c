@@ -62,7 +62,7 @@ int option_drive(struct machine_config *c, const char *option, const char *text,
                                          "index",         "media",   "readonly", "cache",
                                          "aio",           "discard", "serial",   "bus",
                                          "unit",          "werror",  "rerror",   "file.locking",
-                                         "detect-zeroes", "file.read-zeroes", NULL };
+                                         "detect-zeroes", "file.read-zeroes", "l2-cache-size", NULL };
     struct drive_words *d = &c->drives[c->drive_count];
     const char *kind, *media, *discard;
     struct words w;
@@ -104,6 +104,8 @@ int option_drive(struct machine_config *c, const char *option, const char *text,
         rc = judge_errors(&d->read_errors, option, "rerror", words_get(&w, "rerror"), err);
     if (rc == 0)
         rc = judge_errors(&d->write_errors, option, "werror", words_get(&w, "werror"), err);
+    if (rc == 0 && words_get(&w, "l2-cache-size"))
+        rc = words_number(option, words_get(&w, "l2-cache-size"), 1u << 30, &d->l2_cache, err);
     if (rc == 0 && words_get(&w, "index"))
         rc = words_number(option, words_get(&w, "index"), 3, &n, err);
     else if (rc == 0 && d->ide && (n = free_index(c)) > 3)

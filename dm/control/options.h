@@ -48,6 +48,7 @@ struct drive_words {
     unsigned index; /* 0 to 3 */
     bool cdrom, readonly;
     bool direct, no_flush, writethrough, discard;
+    uint64_t l2_cache; /* bytes; 0: as the format likes */
 };
 
 struct netdev_words {

@@ -148,7 +148,8 @@ int machine_add_drive(struct machine *m, const struct drive_words *w, struct err
     struct disk *disk = NULL;
     struct disk_config dc = { .path = w->file, .format = w->format, .readonly = w->readonly,
                               .direct = w->direct, .no_flush = w->no_flush,
-                              .writethrough = w->writethrough, .discard = w->discard };
+                              .writethrough = w->writethrough, .discard = w->discard,
+                              .l2_cache = w->l2_cache };
     struct drive_config config = { .id = w->id, .cdrom = w->cdrom, .readonly = w->readonly,
                                    .serial = w->serial, .read_errors = w->read_errors,
                                    .write_errors = w->write_errors };

@@ -118,7 +118,8 @@ TEST(example_b_windows)
                "-device VGA,vgamem_mb=16 -boot order=dc -usb -usbdevice tablet -smp 4,maxcpus=4 "
                NIC("e1000", "00:16:3e:00:00:01")
                "-machine xenfv,suppress-vmdesc=on -m 4080 "
-               "-drive file=/srv/w.qcow2,if=ide,index=0,media=disk,format=qcow2,cache=writeback "
+               "-drive file=/srv/w.qcow2,if=ide,index=0,media=disk,format=qcow2,cache=writeback,"
+               "l2-cache-size=65536 "
                "-drive if=none,readonly=on,id=ide-5632,file=/srv/w.iso,format=raw "
                "-device ide-cd,id=ide-5632,drive=ide-5632,bus=ide.1,unit=0");
     CHECK_EQ(l.c.serial_count, 1);
@@ -130,6 +131,7 @@ TEST(example_b_windows)
     CHECK_EQ(l.c.cpus_most, 4);
     CHECK_EQ(l.c.drive_count, 2);
     CHECK_STR(l.c.drives[0].format, "qcow2");
+    CHECK_EQ(l.c.drives[0].l2_cache, 65536);
     CHECK(!l.c.drives[1].ide && l.c.drives[1].readonly);
     CHECK_STR(l.c.drives[1].id, "ide-5632");
     CHECK_STR(device_word(&l.c.devices[2], "drive"), "ide-5632");
