@@ -33,7 +33,7 @@ def scenario():
     found = re.search(r"(\d+) events, (\d+) checkpoints: the same registers\n", out)
     check(code == 0 and found, "the recording does not replay: %s", out.strip()[-300:])
     say("replayed " + found[0].strip())
-    check(int(found[1]) > 50000, "a boot is more than %s events", found[1])
+    check(int(found[1]) > 10000, "a boot is more than %s events", found[1])
 
 
 main(scenario)
