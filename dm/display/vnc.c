@@ -241,10 +241,8 @@ int vnc_open(struct vnc **out, const struct vnc_config *c, struct screen *screen
         rc = open_listeners(v, c, err);
     if (rc == 0)
         rc = loop_open(&v->loop, "vnc", err);
-    if (rc == 0) {
-        loop_post(v->loop, open_doors, v);
+    if (rc == 0)
         rc = loop_start_thread(v->loop, err);
-    }
     if (rc < 0) {
         vnc_close(v);
         return rc;
@@ -274,6 +272,11 @@ void vnc_close(struct vnc *v)
     vnc_lib_close(&v->shared.lib, &vnc_client_extension);
     sem_destroy(&v->ready);
     free(v);
+}
+
+void vnc_serve(struct vnc *v)
+{
+    loop_post(v->loop, open_doors, v);
 }
 
 int vnc_present(struct error *err)

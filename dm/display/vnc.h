@@ -39,6 +39,8 @@ int vnc_parse(struct vnc_config *config, char *storage, size_t room, const char 
  */
 int vnc_open(struct vnc **out, const struct vnc_config *config, struct screen *screen,
              struct input *input, struct error *err);
+/* Clients are let in from now on: the screen has its device, and those who came early wait. */
+void vnc_serve(struct vnc *vnc);
 /* No loop runs any more that `screen` or `input` use. NULL is fine. */
 void vnc_close(struct vnc *vnc);
 

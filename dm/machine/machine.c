@@ -447,6 +447,8 @@ int machine_announce(struct machine *m, struct error *err)
         rc = c->chroot || c->runas ? vnc_load(m->vnc, err) : vnc_present(err);
     if (rc < 0)
         return rc;
+    if (m->vnc)
+        vnc_serve(m->vnc);
     if (m->bare)
         return 0;
     snprintf(path, sizeof(path), "device-model/%u/state", c->domid);

@@ -403,6 +403,7 @@ TEST(the_next_free_port_is_found_or_the_sentence_says_none_is)
     CHECK_EQ(screen_open(&screen, "vga", &err), 0);
     CHECK_EQ(vnc_open(&a, &c, screen, NULL, &err), 0);
     CHECK_EQ(vnc_load(a, &err), 0);
+    vnc_serve(a);
     CHECK_EQ(vnc_open(&b, &c, screen, NULL, &err), 0);
     CHECK(atoi(vnc_service(b)) > atoi(vnc_service(a)));
     CHECK_STR(vnc_host(a), "127.0.0.1");
@@ -414,6 +415,7 @@ TEST(the_next_free_port_is_found_or_the_sentence_says_none_is)
     CHECK_SAYS(err, first);
     CHECK_SAYS(err, "in use");
     CHECK_EQ(vnc_load(b, &err), 0);
+    vnc_serve(b);
     vnc_close(a);
     vnc_close(b);
     screen_close(screen);

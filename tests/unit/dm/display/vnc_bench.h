@@ -244,6 +244,7 @@ static inline void desk_open(struct desk *d, const struct input_ops *ops, bool p
     input_activate(d->dev);
     CHECK_EQ(vnc_open(&d->vnc, &c, d->b.screen, d->input, &err), 0);
     CHECK_EQ(vnc_load(d->vnc, &err), 0);
+    vnc_serve(d->vnc);
 }
 
 /* The script in a thread; `between` in ours, as often as it likes. */
