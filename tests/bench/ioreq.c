@@ -36,13 +36,26 @@ static const char *const no_polling[] = { "-x-poll", "0", NULL };
 /* How the vCPU waits, and where the two run. */
 enum { SPINNING, ONE_CPU_EACH, ONE_CPU, SPINNING_NO_POLL, ONE_CPU_EACH_NO_POLL };
 
-static double round_trip_us(bool stock, unsigned how)
+static double median_us(void)
 {
     static double took[ACCESSES];
+
+    for (unsigned i = 0; i < ACCESSES; i++) {
+        uint64_t start = now_ns();
+
+        guest_in(0, SERIAL_IER, 1);
+        took[i] = (double)(now_ns() - start) / 1e3;
+    }
+    return bench_median(took, ACCESSES);
+}
+
+static double round_trip_us(bool stock, unsigned how)
+{
     bool polls = how < SPINNING_NO_POLL;
     struct dm_config config = { .stock = stock, .vcpus = 1,
                                 .more = polls || stock ? NULL : no_polling };
     struct dm dm;
+    double median;
 
     dm_open(&dm, &config);
     bench_pin_guest(0);
@@ -50,15 +63,10 @@ static double round_trip_us(bool stock, unsigned how)
     guest_spin(how == SPINNING || how == SPINNING_NO_POLL ? GUEST_SPINS_EVER : 0);
     for (unsigned i = 0; i < WARM; i++)
         guest_in(0, SERIAL_IER, 1);
-    for (unsigned i = 0; i < ACCESSES; i++) {
-        uint64_t start = now_ns();
-
-        guest_in(0, SERIAL_IER, 1);
-        took[i] = (double)(now_ns() - start) / 1e3;
-    }
+    median = median_us();
     guest_spin(GUEST_SPINS);
     dm_close(&dm, SIGTERM, END_MS);
-    return bench_median(took, ACCESSES);
+    return median;
 }
 
 /* Somebody reads the metrics all the time, a hundred times as often as anybody would. */
@@ -77,10 +85,10 @@ static void *scrape(void *arg)
 
 static double scraped_us(bool stock, unsigned variant)
 {
-    static double took[ACCESSES];
     struct dm_config config = { .vcpus = 1 };
     pthread_t thread;
     struct dm dm;
+    double median;
 
     dm_open(&dm, &config);
     bench_pin_guest(0);
@@ -88,16 +96,11 @@ static double scraped_us(bool stock, unsigned variant)
     guest_spin(GUEST_SPINS_EVER);
     atomic_store(&over, false);
     pthread_create(&thread, NULL, scrape, &dm);
-    for (unsigned i = 0; i < ACCESSES; i++) {
-        uint64_t start = now_ns();
-
-        guest_in(0, SERIAL_IER, 1);
-        took[i] = (double)(now_ns() - start) / 1e3;
-    }
+    median = median_us();
     atomic_store(&over, true);
     pthread_join(thread, NULL);
     dm_close(&dm, SIGTERM, END_MS);
-    return bench_median(took, ACCESSES);
+    return median;
 }
 
 struct together {

@@ -112,32 +112,37 @@ static double to_guest(struct card *c, struct wire *w, const uint8_t *frame, uns
     return (double)came * 1e9 / (double)(now_ns() - start);
 }
 
-static double frames_per_second(bool stock, unsigned variant)
+static void open_with_nic(struct dm *dm, struct wire *w, bool stock, const char *model)
 {
-    static const char *const models[] = { "e1000", "rtl8139" };
-    unsigned length = variant >> 8;
     char device[96];
     const char *const more[] = { "-device", device, "-netdev",
                                  "type=tap,id=net0,ifname=" WIRE_TAP ",script=no,downscript=no",
                                  NULL };
     struct dm_config config = { .stock = stock, .vcpus = 1, .more = more };
+
+    snprintf(device, sizeof(device), "%s,id=nic0,netdev=net0,mac=" WIRE_MAC ",addr=3", model);
+    CHECK(wire_prepare());
+    dm_open(dm, &config);
+    CHECK(wire_open(w));
+    guest_pci_setup();
+}
+
+static double frames_per_second(bool stock, unsigned variant)
+{
+    static const char *const models[] = { "e1000", "rtl8139" };
+    unsigned length = variant >> 8;
     uint8_t frame[2048];
     struct card card;
     struct wire w;
     struct dm dm;
     double rate;
 
-    snprintf(device, sizeof(device), "%s,id=nic0,netdev=net0,mac=" WIRE_MAC ",addr=3",
-             models[variant & RTL8139]);
     memset(frame, 0x5a, sizeof(frame));
     memcpy(frame,
            variant & TO_GUEST ? "\x00\x16\x3e\x00\x00\x01\x02\x00\x00\x00\x00\x02\x88\xb5"
                               : "\x02\x00\x00\x00\x00\x02\x00\x16\x3e\x00\x00\x01\x88\xb5",
            14);
-    CHECK(wire_prepare());
-    dm_open(&dm, &config);
-    CHECK(wire_open(&w));
-    guest_pci_setup();
+    open_with_nic(&dm, &w, stock, models[variant & RTL8139]);
     card_open(&card, variant & RTL8139);
     rate = variant & TO_GUEST ? to_guest(&card, &w, frame, length)
                               : from_guest(&card, frame, length);
@@ -186,21 +191,12 @@ static void put_tso(struct guest_e1000 *e)
 
 static double tso_mib_per_second(bool stock, unsigned variant)
 {
-    static const char *const more[] = { "-device",
-                                        "e1000,id=nic0,netdev=net0,mac=" WIRE_MAC ",addr=3",
-                                        "-netdev",
-                                        "type=tap,id=net0,ifname=" WIRE_TAP ",script=no,downscript=no",
-                                        NULL };
-    struct dm_config config = { .stock = stock, .vcpus = 1, .more = more };
     uint64_t start, sent = 0;
     struct guest_e1000 e;
     struct wire w;
     struct dm dm;
 
-    CHECK(wire_prepare());
-    dm_open(&dm, &config);
-    CHECK(wire_open(&w));
-    guest_pci_setup();
+    open_with_nic(&dm, &w, stock, "e1000");
     guest_e1000_open(&e, 0, NIC, BENCH_MEMORY);
     put_header();
     start = now_ns();
