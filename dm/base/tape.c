@@ -390,13 +390,13 @@ void tape_begin(struct tape *t, enum tape_kind kind)
 
 void tape_number(struct tape *t, uint64_t value)
 {
-    if (!t->reel->plays)
+    if (t && !t->reel->plays)
         put_number(t, value);
 }
 
 void tape_bytes(struct tape *t, const void *bytes, size_t length)
 {
-    if (t->reel->plays)
+    if (!t || t->reel->plays)
         return;
     put_number(t, length);
     put(t, bytes, length);
@@ -409,7 +409,7 @@ void tape_text(struct tape *t, const char *text)
 
 void tape_end(struct tape *t)
 {
-    if (!t->reel->plays && !--t->depth)
+    if (t && !t->reel->plays && !--t->depth)
         clock_release();
 }
 

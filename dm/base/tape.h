@@ -84,6 +84,20 @@ void tape_number(struct tape *tape, uint64_t value);
 void tape_bytes(struct tape *tape, const void *bytes, size_t length); /* length and bytes */
 void tape_text(struct tape *tape, const char *text);
 void tape_end(struct tape *tape);
+/*
+ * An event that reaches whom `id` names, in the running loop's tape; NULL where nothing is recorded.
+ * What is written to a NULL tape, and its end, are nothing.
+ */
+static inline struct tape *tape_event(enum tape_kind kind, const char *id)
+{
+    struct tape *tape = tape_here();
+
+    if (tape) {
+        tape_begin(tape, kind);
+        tape_text(tape, id);
+    }
+    return tape;
+}
 
 /*
  * The world's reply to a device, inside an event: recorded as it is, or played over `buf` after the

@@ -37,7 +37,8 @@ struct drive {
     _Atomic(struct disk *) disk;
     atomic_bool locked, tray_open;
     enum error_policy policy[2]; /* of reads, of writes */
-    atomic_int stopped_by, failed[2][4]; /* errors not told yet, by way and action */
+    atomic_int stopped_by;
+    struct drive_errors failed;
     struct loop *home;
     const struct drive_listener *listener;
     void *listener_arg;
@@ -166,18 +167,31 @@ void drive_set_tray(struct drive *d, bool open)
         loop_post(d->home, open ? tell_opened : tell_closed, d);
 }
 
-/* Each way and action once, however often it failed since we last told. */
+bool drive_errors_note(struct drive_errors *e, bool write, enum error_policy action, int rc)
+{
+    return !atomic_exchange(&e->rc[write][action], rc);
+}
+
+bool drive_errors_take(struct drive_errors *e, unsigned *at, struct drive_error *error)
+{
+    for (; *at < 8; ++*at) {
+        *error = (struct drive_error){ .write = *at & 1, .action = (enum error_policy)(*at / 2) };
+        error->rc = atomic_exchange(&e->rc[error->write][error->action], 0);
+        if (error->rc) {
+            ++*at;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void tell_errors(void *arg)
 {
     struct drive *d = arg;
+    struct drive_error e;
 
-    for (unsigned i = 0; i < 8; i++) {
-        struct drive_error e = { .write = i & 1, .action = (enum error_policy)(i / 2) };
-
-        e.rc = atomic_exchange(&d->failed[e.write][e.action], 0);
-        if (e.rc)
-            d->listener->failed(d->listener_arg, d, &e);
-    }
+    for (unsigned at = 0; drive_errors_take(&d->failed, &at, &e);)
+        d->listener->failed(d->listener_arg, d, &e);
 }
 
 enum error_policy drive_judge_error(struct drive *d, bool write, int rc)
@@ -190,7 +204,7 @@ enum error_policy drive_judge_error(struct drive *d, bool write, int rc)
         return action == ERRORS_STOP ? ERRORS_REPORT : action; /* nobody would let it go on */
     if (action == ERRORS_STOP)
         atomic_store(&d->stopped_by, rc);
-    atomic_store(&d->failed[write][action], rc);
+    drive_errors_note(&d->failed, write, action, rc);
     loop_post(d->home, tell_errors, d);
     return action;
 }
@@ -255,22 +269,10 @@ void drive_accept(struct drive *d)
     loop_post(d->home ? d->home : d->loop, change_ended, c);
 }
 
-/* An event that reaches the device of the drive `id`; NULL where nothing is recorded. */
-static struct tape *record(const char *id, enum tape_kind kind)
-{
-    struct tape *tape = tape_here();
-
-    if (tape) {
-        tape_begin(tape, kind);
-        tape_text(tape, id);
-    }
-    return tape;
-}
-
 static void removal_ended(void *arg)
 {
     struct removal *r = arg;
-    struct tape *tape = record(r->id, TAPE_REMOVED);
+    struct tape *tape = tape_event(TAPE_REMOVED, r->id);
 
     r->done(r->arg);
     if (tape) {
@@ -315,7 +317,7 @@ static void tell_device(void *arg)
 {
     struct change *c = arg;
     struct drive *d = c->drive;
-    struct tape *tape = record(d->id, TAPE_MEDIUM);
+    struct tape *tape = tape_event(TAPE_MEDIUM, d->id);
 
     if (tape)
         disk_record(c->next, tape);
@@ -324,8 +326,7 @@ static void tell_device(void *arg)
         d->ops->changed(d->owner, c->next);
     else
         drive_accept(d);
-    if (tape)
-        tape_end(tape);
+    tape_end(tape);
 }
 
 static void ask_eject(void *arg)
@@ -335,12 +336,11 @@ static void ask_eject(void *arg)
 
 void drive_ask_eject(struct drive *d)
 {
-    struct tape *tape = record(d->id, TAPE_EJECT);
+    struct tape *tape = tape_event(TAPE_EJECT, d->id);
 
     if (d->ops && d->ops->eject_asked)
         d->ops->eject_asked(d->owner);
-    if (tape)
-        tape_end(tape);
+    tape_end(tape);
 }
 
 /* Whether the tray may move; 0, or why not. */

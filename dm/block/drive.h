@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef DM_BLOCK_DRIVE_H
 #define DM_BLOCK_DRIVE_H
+#include <stdatomic.h>
 #include <stdbool.h>
 #include "dm/block/disk.h"
 struct loop;
@@ -84,6 +85,15 @@ struct drive_error {
     enum error_policy action;
     int rc;
 };
+/* Errors that nobody has been told of yet, by way and action: the last of each. Any thread. */
+struct drive_errors {
+    atomic_int rc[2][4];
+};
+/* True where no other of its kind was waiting. */
+bool drive_errors_note(struct drive_errors *errors, bool write, enum error_policy action, int rc);
+/* The next one from *at on, which begins at 0; false at the end. Each is told once. */
+bool drive_errors_take(struct drive_errors *errors, unsigned *at, struct drive_error *error);
+
 struct drive_listener {
     void (*failed)(void *arg, struct drive *drive, const struct drive_error *what);
     void (*tray_moved)(void *arg, struct drive *drive, bool open);

@@ -122,29 +122,16 @@ static size_t room(const struct chardev *cd)
 
 /* ---- What reaches the user ---- */
 
-static struct tape *record(struct chardev *cd, enum tape_kind kind)
-{
-    struct tape *tape = tape_here();
-
-    if (tape) {
-        tape_begin(tape, kind);
-        tape_text(tape, cd->config.id);
-    }
-    return tape;
-}
-
 void chardev_deliver(struct chardev *cd, const uint8_t *bytes, size_t count)
 {
     struct tape *tape;
 
     if (!cd->user)
         return;
-    tape = record(cd, TAPE_BYTES);
-    if (tape)
-        tape_bytes(tape, bytes, count);
+    tape = tape_event(TAPE_BYTES, cd->config.id);
+    tape_bytes(tape, bytes, count);
     cd->user->receive(cd->owner, bytes, count);
-    if (tape)
-        tape_end(tape);
+    tape_end(tape);
 }
 
 void chardev_tell_drained(struct chardev *cd)
@@ -153,10 +140,9 @@ void chardev_tell_drained(struct chardev *cd)
 
     if (!cd->user || !cd->user->drained)
         return;
-    tape = record(cd, TAPE_DRAINED);
+    tape = tape_event(TAPE_DRAINED, cd->config.id);
     cd->user->drained(cd->owner);
-    if (tape)
-        tape_end(tape);
+    tape_end(tape);
 }
 
 void chardev_tell_connected(struct chardev *cd, bool up)
@@ -165,12 +151,10 @@ void chardev_tell_connected(struct chardev *cd, bool up)
 
     if (!cd->user || !cd->user->connected)
         return;
-    tape = record(cd, TAPE_CONNECTED);
-    if (tape)
-        tape_number(tape, up);
+    tape = tape_event(TAPE_CONNECTED, cd->config.id);
+    tape_number(tape, up);
     cd->user->connected(cd->owner, up);
-    if (tape)
-        tape_end(tape);
+    tape_end(tape);
 }
 
 static size_t buffered(const struct chardev *cd)

@@ -10,6 +10,7 @@
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
 #include "dm/base/loop.h"
+#include "dm/base/tape.h"
 #include "dm/control/commands.h"
 #include "dm/control/metrics.h"
 #include "dm/machine/machine.h"
@@ -70,7 +71,7 @@ void add_cpu(struct command *cmd)
     }
     tape = record_op(m->pm, OP_ADD_CPU, (uint64_t)cpu);
     rc = pm_add_cpu(m->pm, (unsigned)cpu, &err);
-    record_op_end(tape);
+    tape_end(tape);
     if (rc < 0)
         command_fail(cmd, "GenericError", "%s", err.text);
     else

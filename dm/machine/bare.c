@@ -189,11 +189,6 @@ static void board_lock_rom(void *arg, bool locked)
     /* there is no ROM: the area is RAM */
 }
 
-static void *board_host_end(void *arg, const char *kind, const char *id)
-{
-    return machine_host_end(machine_of(arg), kind, id);
-}
-
 static void board_unplug(void *arg, unsigned mask, void (*done)(void *), void *done_arg)
 {
     machine_unplug(machine_of(arg), mask, done, done_arg);
@@ -208,7 +203,7 @@ static const struct board_ops board_ops = {
     .power_off = board_power_off,
     .suspend = board_suspend,
     .lock_rom = board_lock_rom,
-    .host_end = board_host_end,
+    .host_end = machine_host_end,
     .unplug = board_unplug,
 };
 

@@ -10,6 +10,7 @@
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
+#include "dm/base/tape.h"
 #include "dm/block/drive.h"
 #include "dm/machine/bare.h"
 #include "dm/machine/gather.h"
@@ -47,7 +48,7 @@ static void drain_one(void *arg)
     struct tape *tape = record_op(s->device, OP_DRAIN, 0);
 
     device_class_of(s->device)->drain(s->device, gather_report, s->gather);
-    record_op_end(tape);
+    tape_end(tape);
     free(s);
 }
 
@@ -69,7 +70,7 @@ static void resume_one(void *arg)
     struct tape *tape = record_op(arg, OP_RESUME, 0);
 
     device_class_of(arg)->resume(arg);
-    record_op_end(tape);
+    tape_end(tape);
 }
 
 /* ---- Stop and go on ---- */
@@ -226,7 +227,7 @@ int machine_wake(struct machine *m, struct error *err)
 
     if (m->pm)
         pm_wake(m->pm);
-    record_op_end(tape);
+    tape_end(tape);
     rc = m->domain ? domain_set_sleep(m->domain, 0, err) : 0;
     if (rc == 0 && m->state == RUN_SUSPENDED) {
         m->state = RUN_RUNNING;

@@ -15,6 +15,7 @@
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
+#include "dm/base/tape.h"
 #include "dm/block/drive.h"
 #include "dm/chardev/chardev.h"
 #include "dm/display/input.h"
@@ -97,7 +98,7 @@ static void guest_suspend(void *arg)
     struct error err;
 
     cmos_note_suspend(m->cmos);
-    record_op_end(tape);
+    tape_end(tape);
     if (domain_set_sleep(m->domain, 3, &err) < 0) {
         log_error("%s", err.text);
         return;
@@ -119,11 +120,6 @@ static void board_lock_rom(void *arg, bool locked)
         domain_lock_rom(m->domain, locked);
 }
 
-static void *board_host_end(void *arg, const char *kind, const char *id)
-{
-    return machine_host_end(machine_of(arg), kind, id);
-}
-
 static void board_unplug(void *arg, unsigned mask, void (*done)(void *), void *done_arg)
 {
     struct asked *asked = record_asked(done, done_arg);
@@ -137,7 +133,7 @@ static void board_unplug(void *arg, unsigned mask, void (*done)(void *), void *d
 static const struct board_ops board_ops = {
     .isa_irq = board_isa_irq, .pci_intx = board_pci_intx, .pci_link = board_pci_link,
     .msi = board_msi, .reset = board_reset, .power_off = board_power_off,
-    .suspend = board_suspend, .lock_rom = board_lock_rom, .host_end = board_host_end,
+    .suspend = board_suspend, .lock_rom = board_lock_rom, .host_end = machine_host_end,
     .unplug = board_unplug,
 };
 
@@ -420,7 +416,7 @@ int machine_start(struct machine *m, struct error *err)
 {
     int rc = 0;
 
-    record_start(m);
+    record_checkpoints(m);
     if (m->bare) {
         hotplug_open(m);
         m->state = m->config->paused ? RUN_PRELAUNCH : RUN_RUNNING;
@@ -528,8 +524,10 @@ struct chardev *machine_chardev(struct machine *m, const char *id)
     return NULL;
 }
 
-void *machine_host_end(struct machine *m, const char *kind, const char *id)
+void *machine_host_end(void *seat, const char *kind, const char *id)
 {
+    struct machine *m = machine_of(seat);
+
     if (!strcmp(kind, "drive"))
         return machine_drive(m, id);
     if (!strcmp(kind, "chardev"))

@@ -80,21 +80,16 @@ int record_seat(struct seat *s, struct error *err)
     return 0;
 }
 
-static void checkpoints(struct machine *m)
+void record_checkpoints(struct machine *m)
 {
     for (unsigned i = 0; m->reel && i < SEATS; i++)
         if (m->seats[i].used && loop_tape(m->seats[i].loop))
             tape_checkpoint(loop_tape(m->seats[i].loop));
 }
 
-void record_start(struct machine *m)
-{
-    checkpoints(m);
-}
-
 void record_close(struct machine *m)
 {
-    checkpoints(m);
+    record_checkpoints(m);
     for (unsigned i = 0; m->reel && i < SEATS; i++)
         if (m->seats[i].used && m->seats[i].loop)
             loop_set_tape(m->seats[i].loop, NULL);
@@ -106,21 +101,11 @@ void record_close(struct machine *m)
 
 struct tape *record_op(struct device *dev, enum device_op op, uint64_t how)
 {
-    struct tape *tape = tape_here();
+    struct tape *tape = tape_event(TAPE_DEVICE, device_id(dev));
 
-    if (tape) {
-        tape_begin(tape, TAPE_DEVICE);
-        tape_text(tape, device_id(dev));
-        tape_number(tape, op);
-        tape_number(tape, how);
-    }
+    tape_number(tape, op);
+    tape_number(tape, how);
     return tape;
-}
-
-void record_op_end(struct tape *tape)
-{
-    if (tape)
-        tape_end(tape);
 }
 
 struct asked *record_asked(void (*done)(void *arg), void *arg)

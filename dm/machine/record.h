@@ -17,13 +17,12 @@ struct tape;
 int record_open(struct machine *machine, struct error *err);
 /* A seat that is about to be built: what reaches its devices is recorded from now on. */
 int record_seat(struct seat *seat, struct error *err);
-void record_start(struct machine *machine); /* all is built, no loop runs yet */
+void record_checkpoints(struct machine *machine); /* on every tape; no loop runs */
 void record_close(struct machine *machine); /* loops have ended, devices are still there */
 
-/* What the machine asks of a device, on the device's loop. */
+/* What the machine asks of a device, on the device's loop; tape_end() when it has been done. */
 enum device_op { OP_DRAIN, OP_RESUME, OP_UNPLUG_IDE, OP_UNPLUG, OP_SUSPEND, OP_WAKE, OP_ADD_CPU };
 struct tape *record_op(struct device *dev, enum device_op op, uint64_t how);
-void record_op_end(struct tape *tape); /* NULL is fine */
 
 /*
  * A device asks the whole machine: done(arg) comes later, on its loop. Gives what to call instead,

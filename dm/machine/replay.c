@@ -90,11 +90,6 @@ static struct replay *replay_of(struct seat *s)
     return s->machine->played;
 }
 
-static void *host_end(void *arg, const char *kind, const char *id)
-{
-    return machine_host_end(((struct seat *)arg)->machine, kind, id);
-}
-
 static void unplug(void *arg, unsigned mask, void (*done)(void *), void *done_arg)
 {
     struct replay *r = replay_of(arg);
@@ -111,7 +106,7 @@ static void unplug(void *arg, unsigned mask, void (*done)(void *), void *done_ar
 
 static const struct board_ops quiet = {
     .isa_irq = no_irq, .pci_intx = no_intx, .pci_link = no_link, .msi = no_msi, .reset = nothing,
-    .power_off = nothing, .suspend = nothing, .lock_rom = no_lock, .host_end = host_end,
+    .power_off = nothing, .suspend = nothing, .lock_rom = no_lock, .host_end = machine_host_end,
     .unplug = unplug,
 };
 
@@ -402,7 +397,7 @@ static void play_drive(struct replay *r, struct seat *s, struct tape *tape, enum
 
 static void play_netport(struct replay *r, struct tape *tape, enum tape_kind kind)
 {
-    struct netport *port = machine_host_end(r->machine, "netport", tape_take_text(tape));
+    struct netport *port = machine_host_end(&r->machine->seats[SEAT_MACHINE], "netport", tape_take_text(tape));
 
     if (port)
         netport_play(port, tape, kind);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "devices/core/device.h"
 #include "devices/storage/piix_ide.h"
+#include "dm/base/tape.h"
 #include "dm/machine/gather.h"
 #include "dm/machine/machine.h"
 #include "dm/machine/record.h"
@@ -22,7 +23,7 @@ static void unplug_ide(void *arg)
     struct tape *tape = record_op(s->device, OP_UNPLUG_IDE, aux);
 
     piix_ide_unplug(s->device, aux, gather_report, s->gather);
-    record_op_end(tape);
+    tape_end(tape);
     free(s);
 }
 
@@ -33,7 +34,7 @@ static void unplug_nic(void *arg)
 
     if (device_class_of(s->device)->unplug)
         device_class_of(s->device)->unplug(s->device);
-    record_op_end(tape);
+    tape_end(tape);
     gather_report(s->gather);
     free(s);
 }

@@ -124,17 +124,13 @@ void netport_detach(struct netport *p)
 
 void netport_writable(struct netport *p)
 {
-    struct tape *tape = tape_here();
+    struct tape *tape;
 
     if (!p->user || !p->user->writable)
         return;
-    if (tape) {
-        tape_begin(tape, TAPE_WRITABLE);
-        tape_text(tape, p->id);
-    }
+    tape = tape_event(TAPE_WRITABLE, p->id);
     p->user->writable(p->owner);
-    if (tape)
-        tape_end(tape);
+    tape_end(tape);
 }
 
 void netport_accept(struct netport *p)
@@ -156,21 +152,17 @@ bool netport_deliver(struct netport *p, const uint8_t *frame, size_t length,
                      const struct offload *off)
 {
     static const struct offload none;
-    struct tape *tape = tape_here();
+    struct tape *tape;
     bool taken;
 
     if (!p->user || p->link_down)
         return true;
     off = off ? off : &none;
-    if (tape) {
-        tape_begin(tape, TAPE_FRAME);
-        tape_text(tape, p->id);
-        tape_bytes(tape, off, sizeof(*off));
-        tape_bytes(tape, frame, length);
-    }
+    tape = tape_event(TAPE_FRAME, p->id);
+    tape_bytes(tape, off, sizeof(*off));
+    tape_bytes(tape, frame, length);
     taken = p->user->receive(p->owner, frame, length, off);
-    if (tape)
-        tape_end(tape);
+    tape_end(tape);
     if (!taken) {
         p->stats.rx_paused++;
         return false;
@@ -269,21 +261,17 @@ int netport_send(struct netport *p, const struct iovec *iov, unsigned count,
 
 void netport_set_link(struct netport *p, bool up)
 {
-    struct tape *tape = tape_here();
+    struct tape *tape;
 
     if (p->link_down == !up)
         return;
     p->link_down = !up;
     if (!p->user || !p->user->link)
         return;
-    if (tape) {
-        tape_begin(tape, TAPE_LINK);
-        tape_text(tape, p->id);
-        tape_number(tape, up);
-    }
+    tape = tape_event(TAPE_LINK, p->id);
+    tape_number(tape, up);
     p->user->link(p->owner, up);
-    if (tape)
-        tape_end(tape);
+    tape_end(tape);
 }
 
 bool netport_link(const struct netport *p)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A block device's control side: the image, the features, the rings that the frontend made. */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
 #include "dm/block/disk.h"
+#include "dm/block/drive.h"
 #include "dm/xen/grant.h"
 #include "pv-backends/block/blkback.h"
 #include "pv-backends/block/queue.h"
@@ -25,7 +25,7 @@ struct ring {
     struct blkback *owner;
     struct blk_queue *queue;
     void *pages;
-    atomic_int failed[2][4]; /* errors that are not told yet, by way and action */
+    struct drive_errors failed;
 };
 
 struct blkback {
@@ -82,7 +82,7 @@ static int open_image(struct pv_device *dev, struct blkback *b, struct error *er
 {
     char *params = pv_back_read(dev, "params"), *mode = pv_back_read(dev, "mode");
     struct disk_config c = { .readonly = !mode || *mode != 'w',
-                             .direct = flag(dev, "direct-io-safe", false) };
+                             .direct = pv_back_flag(dev, "direct-io-safe") };
     struct pv_host *host = pv_bus_host(pv_bus_of(dev));
     char *whole = params ? strdup(params) : NULL;
     int rc = params ? split_params(dev, params, &c.format, &c.path, err)
@@ -114,7 +114,7 @@ static int open_image(struct pv_device *dev, struct blkback *b, struct error *er
 
 static unsigned info_bits(struct pv_device *dev, const struct blkback *b)
 {
-    return (b->cdrom ? 1u : 0) | (flag(dev, "removable", false) ? 2u : 0) | (b->readonly ? 4u : 0);
+    return (b->cdrom ? 1u : 0) | (pv_back_flag(dev, "removable") ? 2u : 0) | (b->readonly ? 4u : 0);
 }
 
 static void find_name(struct pv_device *dev, struct blkback *b)
@@ -240,51 +240,29 @@ static int ring_refs(struct pv_device *dev, const char *dir, bool several, unsig
     return rc;
 }
 
-struct told {
-    struct pv_device *dev;
-    char why[128];
-};
-
-static void tell_broken(void *arg)
-{
-    struct told *t = arg;
-
-    pv_failed(t->dev, t->why);
-    free(t);
-}
-
 static void on_broken(void *arg, const char *why)
 {
     struct ring *r = arg;
-    struct told *t = malloc(sizeof(*t));
 
-    if (!t)
-        return;
-    t->dev = pv_of(r->owner);
-    snprintf(t->why, sizeof(t->why), "%s", why);
-    loop_post(pv_bus_loop(pv_bus_of(t->dev)), tell_broken, t);
+    pv_failed_later(pv_of(r->owner), why);
 }
 
-/* Each way and action once, however often it failed since we last told. */
 static void tell_failed(void *arg)
 {
     struct ring *r = arg;
     struct pv_host *host = pv_bus_host(pv_bus_of(pv_of(r->owner)));
+    struct drive_error e;
 
-    for (unsigned i = 0; i < 8; i++) {
-        struct drive_error e = { .write = i & 1, .action = (enum error_policy)(i / 2) };
-
-        e.rc = atomic_exchange(&r->failed[e.write][e.action], 0);
-        if (e.rc && host->disk_failed)
+    for (unsigned at = 0; drive_errors_take(&r->failed, &at, &e);)
+        if (host->disk_failed)
             host->disk_failed(host->arg, r->owner->name, &e);
-    }
 }
 
 static void on_failed(void *arg, bool write, enum error_policy action, int rc)
 {
     struct ring *r = arg;
 
-    if (!atomic_exchange(&r->failed[write][action], rc))
+    if (drive_errors_note(&r->failed, write, action, rc))
         loop_post(pv_bus_loop(pv_bus_of(pv_of(r->owner))), tell_failed, r);
 }
 

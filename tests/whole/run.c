@@ -274,7 +274,7 @@ struct dm_memory dm_memory(const struct dm *dm, bool list)
 
 void dm_replay(const char *file)
 {
-    const char *binary = getenv("DM") ? getenv("DM") : "build/xen-dm";
+    const char *binary = our_binary();
     char command[512], text[1024] = "";
     FILE *f;
 
