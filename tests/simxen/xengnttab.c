@@ -106,9 +106,10 @@ static void let_go(uint32_t ref, bool write)
     s->granted[ref].writers -= write;
     if (!s->granted[ref].writers)
         keep &= (uint16_t)~GTF_writing;
-    s->live_grants--;
     s->seen.grant_unmaps++;
     __atomic_fetch_and(&s->grants[ref].flags, keep, __ATOMIC_SEQ_CST);
+    /* Last: who sees that nothing is held may end the grants. */
+    __atomic_fetch_sub(&s->live_grants, 1, __ATOMIC_SEQ_CST);
 }
 
 /* ---- Mapping: all of it, or nothing ---- */
