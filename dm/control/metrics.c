@@ -17,6 +17,7 @@
 #include "ioreq/server.h"
 #include "ioreq/space.h"
 #include "pv-backends/block/blkback.h"
+#include "pv-backends/net/netback.h"
 
 #define NS 1e9
 
@@ -183,16 +184,58 @@ static void add_pv_queue(struct collection *c, const char *disk, unsigned index,
     gauge(c, "xen_dm_vbd_persistent_pages", labels_pv(disk, queue, NULL, NULL), s->persistent);
 }
 
+static json_t *labels_vif(const char *vif, unsigned queue, const char *way)
+{
+    char text[12];
+    json_t *labels;
+
+    snprintf(text, sizeof(text), "%u", queue);
+    labels = labels2("vif", vif, "queue", text);
+    if (way)
+        json_object_set_new(labels, "way", json_string(way));
+    return labels;
+}
+
+static void add_vif_queue(struct collection *c, const char *vif, unsigned queue,
+                          const struct net_stats *s)
+{
+    const struct net_way *ways[] = { &s->tx, &s->rx };
+    static const char *const names[] = { "from_guest", "to_guest" };
+
+    for (unsigned i = 0; i < 2; i++) {
+        const struct net_way *w = ways[i];
+        const struct {
+            const char *name;
+            uint64_t value;
+        } all[] = { { "xen_dm_vif_frames_total", w->frames }, { "xen_dm_vif_bytes_total", w->bytes },
+                    { "xen_dm_vif_errors_total", w->errors },
+                    { "xen_dm_vif_blank_checksums_total", w->blank },
+                    { "xen_dm_vif_segmented_frames_total", w->segmented },
+                    { "xen_dm_vif_batches_total", w->batches } };
+
+        for (unsigned k = 0; k < sizeof(all) / sizeof(*all); k++)
+            count(c, all[k].name, labels_vif(vif, queue, names[i]), all[k].value);
+    }
+    count(c, "xen_dm_vif_dropped_total", labels_vif(vif, queue, "to_guest"), s->dropped);
+    count(c, "xen_dm_vif_notifies_total", labels_vif(vif, queue, NULL), s->notifies);
+    count(c, "xen_dm_vif_copies_total", labels_vif(vif, queue, NULL), s->copies);
+    count(c, "xen_dm_vif_handed_total", labels_vif(vif, queue, NULL), s->handed);
+}
+
 static void add_pv(void *arg, struct pv_device *dev)
 {
-    struct blk_info info;
+    struct blk_info disk;
+    struct net_info vif;
 
-    if (!blkback_info(dev, &info))
-        return;
-    for (unsigned i = 0; i < info.queues; i++) {
+    for (unsigned i = 0; blkback_info(dev, &disk) && i < disk.queues; i++) {
         struct blk_stats s = blkback_stats(dev, i);
 
-        add_pv_queue(arg, info.name, i, &s);
+        add_pv_queue(arg, disk.name, i, &s);
+    }
+    for (unsigned i = 0; netback_info(dev, &vif) && i < vif.queues; i++) {
+        struct net_stats s = netback_stats(dev, i);
+
+        add_vif_queue(arg, vif.ifname, i, &s);
     }
 }
 

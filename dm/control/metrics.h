@@ -6,8 +6,8 @@ struct error;
 struct machine;
 
 /*
- * What the device model has counted: of loops, ioreq servers, regions, disks, netdevs and memory,
- * since it started. Names and labels are Prometheus' (its text format, version 0.0.4). The machine
+ * What the device model has counted: of loops, ioreq servers, regions, disks, netdevs, PV devices and
+ * memory, since it started. Names and labels are Prometheus' (its text format, version 0.0.4). The machine
  * loop's only; answers come later, never inside the call.
  */
 

@@ -74,6 +74,7 @@ struct net_queue {
 };
 
 void net_break_off(struct net_queue *q, const char *why);
+void net_count(struct net_way *way, size_t length, const struct offload *off); /* a frame that went */
 
 bool net_tx_serve(struct net_queue *q); /* true: there was something */
 bool net_tx_arm(struct net_queue *q);   /* true: there is something already */

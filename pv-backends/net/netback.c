@@ -369,6 +369,25 @@ static void remove_device(struct pv_device *dev)
     close_ports(pv_state(dev), 0);
 }
 
+bool netback_info(struct pv_device *dev, struct net_info *info)
+{
+    const struct netback *n = pv_state(dev);
+
+    if (pv_class_of(dev) != &netback_class)
+        return false;
+    *info = (struct net_info){ .ifname = n->ifname };
+    if (pv_phase(dev) == PV_LINKED)
+        info->queues = n->shared.queues;
+    return true;
+}
+
+struct net_stats netback_stats(struct pv_device *dev, unsigned queue)
+{
+    const struct netback *n = pv_state(dev);
+
+    return net_queue_stats(n->queues[queue]);
+}
+
 const struct pv_class netback_class = {
     .kind = "vif", .front = "vif", .size = sizeof(struct netback), .closes_at_end = true,
     .probe = probe, .connect = connect, .disconnect = disconnect, .close = close_device,

@@ -2,6 +2,7 @@
 /* The life of a queue, and what its two rings share: event channels and the loop. */
 #include <errno.h>
 #include <stdlib.h>
+#include "dm/base/counter.h"
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/xen/evtchn.h"
@@ -14,6 +15,14 @@ void net_break_off(struct net_queue *q, const char *why)
         return;
     q->broken = true;
     q->c.broken(q->c.arg, why);
+}
+
+void net_count(struct net_way *way, size_t length, const struct offload *off)
+{
+    counter_add(&way->frames, 1);
+    counter_add(&way->bytes, length);
+    counter_add(&way->blank, off->needs_csum);
+    counter_add(&way->segmented, off->gso != GSO_NONE);
 }
 
 /* ---- The loop ---- */
@@ -54,7 +63,7 @@ static void finish(void *arg)
         evtchn_notify(q->c.io->evtchn, q->tx_port);
     if (rx && !(tx && q->rx_port == q->tx_port))
         evtchn_notify(q->c.io->evtchn, q->rx_port);
-    q->stats.notifies += tx + rx;
+    counter_add(&q->stats.notifies, (uint64_t)tx + rx);
 }
 
 /* ---- The netport ---- */
@@ -190,5 +199,8 @@ void net_queue_close(struct net_queue *q)
 
 struct net_stats net_queue_stats(const struct net_queue *q)
 {
-    return q->stats;
+    struct net_stats now;
+
+    counters_now(&now, &q->stats, sizeof(now));
+    return now;
 }

@@ -48,9 +48,16 @@ void net_queue_stop(struct net_queue *queue, void (*done)(void *arg), void *arg)
  */
 void net_queue_close(struct net_queue *queue);
 
+struct net_way { /* errors: a frame that was no frame, a page that could not be copied */
+    uint64_t frames, bytes, errors;
+    uint64_t blank, segmented; /* of the frames: without their checksum, and to be cut yet */
+    uint64_t batches;          /* that were copied by one call */
+};
+
 struct net_stats {
-    uint64_t tx_frames, tx_bytes, tx_errors, rx_frames, rx_bytes, rx_dropped;
-    uint64_t passes, notifies, copies, handed; /* handed: to another queue, by the flow's hash */
+    struct net_way tx, rx; /* as the guest has it */
+    uint64_t dropped;      /* to the guest */
+    uint64_t notifies, copies, handed; /* handed: to another queue, by the flow's hash */
 };
 struct net_stats net_queue_stats(const struct net_queue *queue); /* any thread; a snapshot */
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "dm/base/bytes.h"
 #include "dm/base/clock.h"
+#include "dm/base/counter.h"
 #include "dm/base/log.h"
 #include "dm/net/packet.h"
 #include "pv-backends/host.h"
@@ -123,8 +124,19 @@ static void put_frame(struct net_queue *q, const uint8_t *frame, size_t length,
         if (!at)
             put_extras(q, off, extra_gso, flow);
     }
-    q->stats.rx_frames++;
-    q->stats.rx_bytes += length;
+    net_count(&q->stats.rx, length, off);
+}
+
+static bool is_spoilt(const struct net_rx_plan *first)
+{
+    return get_le16(first->bytes + 6) == (uint16_t)NET_ERROR;
+}
+
+static void spoil(struct net_queue *q, struct net_rx_plan *first)
+{
+    if (!is_spoilt(first))
+        counter_add(&q->stats.rx.errors, 1);
+    put_le16(first->bytes + 6, (uint16_t)NET_ERROR);
 }
 
 void net_rx_flush(struct net_queue *q)
@@ -135,14 +147,15 @@ void net_rx_flush(struct net_queue *q)
         return;
     if (grants_copy(q->c.io->grants, r->copies, r->copy_count) < 0)
         log_guest("%s: grant copy: errno %d", q->c.name, errno);
-    q->stats.copies += r->copy_count;
+    counter_add(&q->stats.copies, r->copy_count);
+    counter_add(&q->stats.rx.batches, 1);
     for (unsigned i = 0; i < r->planned; i++) /* one page that cannot be written spoils the frame */
         if (r->plan[i].data && r->copies[r->plan[i].copy].failed)
-            put_le16(r->plan[r->plan[i].first].bytes + 6, (uint16_t)NET_ERROR);
+            spoil(q, &r->plan[r->plan[i].first]);
     for (unsigned i = 0; i < r->planned; i++) {
         struct net_rx_plan *p = &r->plan[i];
 
-        if (p->data && get_le16(r->plan[p->first].bytes + 6) == (uint16_t)NET_ERROR)
+        if (p->data && is_spoilt(&r->plan[p->first]))
             put_le16(p->bytes + 6, (uint16_t)NET_ERROR);
         memcpy(pv_ring_slot(&r->ring, r->ring.put++), p->bytes, NET_RX_SLOT);
     }
@@ -221,12 +234,12 @@ static bool deliver(struct net_queue *q, const uint8_t *frame, size_t length,
     if (waiting == PV_RING_BROKEN)
         net_break_off(q, "the receive ring holds more requests than it has room for");
     if (q->broken || (!q->c.features.sg && data_slots(length) > 1)) {
-        q->stats.rx_dropped++;
+        counter_add(&q->stats.dropped, 1);
         return true;
     }
     if (waiting < slots) {
         if (q->rx.draining) {
-            q->stats.rx_dropped++;
+            counter_add(&q->stats.dropped, 1);
             return true;
         }
         begin_waiting(q, slots);
@@ -272,7 +285,7 @@ static void deliver_segment(void *arg, const uint8_t *frame, size_t length)
     if (pv_ring_waiting(&r->ring) >= slots_for(c->q, length, &none, c->flow))
         deliver(c->q, frame, length, &none, c->flow);
     else
-        c->q->stats.rx_dropped++;
+        counter_add(&c->q->stats.dropped, 1);
 }
 
 static bool deliver_in_software(struct net_queue *q, const uint8_t *frame, size_t length,
@@ -284,18 +297,18 @@ static bool deliver_in_software(struct net_queue *q, const uint8_t *frame, size_
     if (!q->rx.scratch)
         q->rx.scratch = malloc(PACKET_MOST);
     if (!q->rx.scratch || length > PACKET_MOST) {
-        q->stats.rx_dropped++;
+        counter_add(&q->stats.dropped, 1);
         return true;
     }
     if (off->gso != GSO_NONE) {
         if (!packet_segment(frame, length, off, q->rx.scratch, deliver_segment, &cut))
-            q->stats.rx_dropped++;
+            counter_add(&q->stats.dropped, 1);
         return true;
     }
     memcpy(q->rx.scratch, frame, length);
     if (packet_fill_checksum(q->rx.scratch, length, off))
         return deliver(q, q->rx.scratch, length, &none, flow);
-    q->stats.rx_dropped++;
+    counter_add(&q->stats.dropped, 1);
     return true;
 }
 
@@ -341,13 +354,13 @@ static void hand_over(struct net_queue *q, struct net_queue *to, const uint8_t *
     if (atomic_load(&to->handed) < HANDED_MOST)
         h = malloc(sizeof(*h) + length);
     if (!h) {
-        q->stats.rx_dropped++;
+        counter_add(&q->stats.dropped, 1);
         return;
     }
     *h = (struct handed){ to, *off, *flow, length };
     memcpy(h->frame, frame, length);
     atomic_fetch_add(&to->handed, 1);
-    q->stats.handed++;
+    counter_add(&q->stats.handed, 1);
     loop_post(to->c.io->loop, take_handed, h);
 }
 
@@ -358,7 +371,7 @@ bool net_rx_receive(struct net_queue *q, const uint8_t *frame, size_t length,
     unsigned index = q->c.index;
 
     if (q->stopping || q->broken || length < 14 || !net_group_wants(q->c.shared, frame)) {
-        q->stats.rx_dropped++;
+        counter_add(&q->stats.dropped, 1);
         return true;
     }
     net_steering_refresh(&q->steering, q->c.shared);

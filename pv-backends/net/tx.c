@@ -7,6 +7,7 @@
 #include <string.h>
 #include "dm/base/bytes.h"
 #include "dm/base/clock.h"
+#include "dm/base/counter.h"
 #include "dm/base/log.h"
 #include "pv-backends/host.h"
 #include "pv-backends/net/internal.h"
@@ -108,7 +109,7 @@ static void take(struct net_queue *q)
     t->ring.taken += at;
     if (t->copy_count && grants_copy(q->c.io->grants, t->copies, t->copy_count) < 0)
         log_guest("%s: grant copy: errno %d", q->c.name, errno);
-    q->stats.copies += t->copy_count;
+    counter_add(&q->stats.copies, t->copy_count);
 }
 
 /* ---- Sending ---- */
@@ -122,7 +123,7 @@ static void answer(struct net_queue *q, const struct net_batch_packet *b, int st
         memcpy(pv_ring_slot(&q->tx.ring, q->tx.ring.put++), bytes, sizeof(bytes));
     }
     if (status != NET_OKAY)
-        q->stats.tx_errors++;
+        counter_add(&q->stats.tx.errors, 1);
 }
 
 static bool was_copied(const struct net_tx *t, const struct net_batch_packet *b)
@@ -156,8 +157,7 @@ static int send_packet(struct net_queue *q, struct net_batch_packet *b)
         return NET_ERROR;
     if (netport_send(q->c.port, &iov, 1, &off) == -EAGAIN)
         return -EAGAIN;
-    q->stats.tx_frames++;
-    q->stats.tx_bytes += b->words.length;
+    net_count(&q->stats.tx, b->words.length, &off);
     return NET_OKAY;
 }
 
@@ -185,7 +185,7 @@ bool net_tx_serve(struct net_queue *q)
         return false;
     take(q);
     send_batch(q);
-    q->stats.passes++;
+    counter_add(&q->stats.tx.batches, 1);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "tests/kit/check.h"
 #include "tests/simxen/simxen.h"
 #include "tests/simxen/store.h"
+#include "tests/whole/qmp.h"
 #include "tests/whole/run.h"
 #include "tests/whole/wire.h"
 
@@ -387,6 +388,79 @@ TEST(segments_are_cut_for_a_frontend_that_takes_none_or_those_of_one_kind)
     segments((struct guest_net_config){ .gso_v4 = true, .gso_v6 = true, .csum_v6 = true });
     segments((struct guest_net_config){ .sg = true, .gso_v4 = true, .csum_v6 = true });
     segments((struct guest_net_config){ .sg = true, .gso_v6 = true, .csum_v6 = true });
+}
+
+/* ---- Counters ---- */
+
+/* What x-query-metrics has under this name, for one way or (NULL) for the queue. */
+static unsigned long long counted(int qmp, const char *name, const char *way)
+{
+    char *answer = qmp_say(qmp, "{\"execute\":\"x-query-metrics\"}"), want[256], *at;
+    unsigned long long value = ~0ull;
+
+    CHECK(answer);
+    snprintf(want, sizeof(want), "\"xen_dm_vif_%s\",\"type\":\"counter\",\"labels\":{\"vif\":\"" WIRE_TAP
+                                 "\",\"queue\":\"0\"%s%s%s},\"value\":",
+             name, way ? ",\"way\":\"" : "", way ? way : "", way ? "\"" : "");
+    at = strstr(answer, want);
+    if (at)
+        value = strtoull(at + strlen(want), NULL, 10);
+    free(answer);
+    return value;
+}
+
+TEST(metrics_tell_what_went_each_way_and_how)
+{
+    static const char *const ways[] = { "from_guest", "to_guest" };
+    unsigned long long bytes[2] = { 0, 0 };
+    struct guest_net n;
+    struct dm dm;
+    unsigned index;
+    size_t length;
+    uint8_t *bad;
+    int qmp;
+
+    open_pc(&dm, &n, NULL, NULL);
+    qmp = qmp_open(dm.qmp);
+    CHECK_EQ(counted(qmp, "frames_total", "to_guest"), ~0ull); /* nobody is connected */
+    CHECK(guest_net_connect(&n, &(struct guest_net_config){ .memory = MEMORY, .sg = true,
+                                                            .gso_v4 = true, .csum_v6 = true }));
+    for (unsigned i = 0; i < 10; i++) {
+        length = make(i, false, 1500);
+        bytes[0] += length;
+        from_guest(&n, 0, length, NULL);
+        length = make(i, true, 1500);
+        bytes[1] += length;
+        to_guest(&n, 0, length);
+    }
+    segments_from_guest(&n, false, false);
+    bytes[0] += 54 + 60000;
+    segments_to_guest(&n, false);
+    bytes[1] += 54 + 40000;
+    index = n.queue[0].tx.made % GUEST_NET_SLOTS;
+    bad = guest_net_tx_slot(&n, 0);
+    memset(bad, 0, 12);
+    put_le32(bad, 31000); /* nobody granted that */
+    put_le16(bad + 8, (uint16_t)index);
+    put_le16(bad + 10, 60);
+    guest_net_kick(&n, 0);
+    CHECK(guest_net_reap(&n, 0, END_MS));
+    CHECK_EQ(n.queue[0].tx_errors, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_EQ(counted(qmp, "frames_total", ways[i]), 11);
+        CHECK_EQ(counted(qmp, "bytes_total", ways[i]), bytes[i]);
+        CHECK_EQ(counted(qmp, "blank_checksums_total", ways[i]), 1);
+        CHECK_EQ(counted(qmp, "segmented_frames_total", ways[i]), 1);
+        CHECK_EQ(counted(qmp, "batches_total", ways[i]), 11 + !i);
+        CHECK_EQ(counted(qmp, "errors_total", ways[i]), !i);
+    }
+    CHECK_EQ(counted(qmp, "dropped_total", "to_guest"), 0);
+    CHECK_EQ(counted(qmp, "copies_total", NULL), 20 + 15 + 10 + 1);
+    CHECK(counted(qmp, "notifies_total", NULL) <= 22);
+    CHECK(guest_net_disconnect(&n));
+    CHECK_EQ(counted(qmp, "frames_total", "to_guest"), ~0ull);
+    close(qmp);
+    close_pc(&dm);
 }
 
 /* ---- Multicast, hashing, rate ---- */
