@@ -189,6 +189,7 @@ $(B)/dm/memory/%.o $(B)/dm/base/%.o $(B)/ioreq/%.o: override CFLAGS += -fno-sani
 # the bench is no subject: its branches are not counted
 $(B)/tests/kit/%.o $(B)/tests/fuzz/kit/%.o: override CFLAGS += -fno-sanitize=fuzzer-no-link
 $(B)/tests/fuzz/targets/qmp: FUZZ_WRAPS += domain_shut_down
+$(B)/tests/fuzz/targets/nbd: FUZZ_WRAPS += poll
 $(B)/libfuzzkit.a: $(FUZZ_KIT)
 	$(call say,AR)
 	$(Q)rm -f $@; ar rcs $@ $^
