@@ -164,17 +164,28 @@ static bool tap_offload_rx(struct netport *p, bool csum, bool gso)
 
 /* ---- Life ---- */
 
+/* As of a cable: a bridge keeps away from a port without, and no frame queues up for a guest to come. */
+static void set_carrier(struct tap *t, int on)
+{
+    if (t->fd >= 0)
+        ioctl(t->fd, TUNSETCARRIER, &on); /* Linux 5.0; before that it is always there */
+}
+
 static int tap_attach(struct netport *p, struct error *err)
 {
     struct tap *t = tap_of(p);
+    int rc = watch_open(&t->watch, p->loop, t->fd, WATCH_READ, on_tap, t, err);
 
-    return watch_open(&t->watch, p->loop, t->fd, WATCH_READ, on_tap, t, err);
+    if (rc == 0)
+        set_carrier(t, 1);
+    return rc;
 }
 
 static void tap_detach(struct netport *p)
 {
     struct tap *t = tap_of(p);
 
+    set_carrier(t, 0);
     watch_close(t->watch);
     t->watch = NULL;
     t->full = t->blocked = false;
@@ -260,5 +271,6 @@ int tap_open(struct netport **out, const struct netport_config *c, struct error 
         return error_errno(err, "tap %s: set the size of its packet header", c->ifname);
     t->port.offloads = t->vnet;
     tap_offload_rx(&t->port, false, false);
+    set_carrier(t, 0);
     return 0;
 }

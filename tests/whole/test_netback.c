@@ -225,6 +225,32 @@ TEST(the_tap_has_libxls_name_before_initwait_and_is_gone_after_the_device)
     CHECK_EQ(dm_close(&dm, SIGTERM, END_MS), 0);
 }
 
+static void await_carrier(bool on)
+{
+    for (unsigned i = 0; wire_carrier(WIRE_TAP) != on; i++, usleep(1000))
+        CHECK(i < END_MS);
+}
+
+TEST(the_tap_has_a_carrier_while_a_frontend_is_connected)
+{
+    struct guest_net_config c = { .memory = MEMORY };
+    struct guest_net n;
+    struct dm dm;
+
+    open_pc(&dm, &n, NULL, NULL);
+    await_carrier(false);
+    for (unsigned i = 0; i < 4; i++) {
+        c.queues = i < 2 ? 0 : 2;
+        CHECK(guest_net_connect(&n, &c));
+        await_carrier(true);
+        CHECK(guest_net_disconnect(&n));
+        await_carrier(false);
+        guest_pv_state(&n.pv, 1);
+        CHECK(guest_pv_await(&n.pv, 2));
+    }
+    close_pc(&dm);
+}
+
 TEST(the_end_of_the_process_is_closed_in_xenstore_which_libxl_waits_for)
 {
     struct guest_net n;

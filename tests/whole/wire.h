@@ -23,12 +23,15 @@ bool wire_prepare(void);
 bool wire_open(struct wire *w); /* when it runs: the tap is there */
 void wire_close(struct wire *w);
 
+/* Waits for the carrier where there is none yet. */
 bool wire_send(struct wire *w, const void *frame, size_t length);
 /* One that is still to be completed or cut. */
 bool wire_send_offload(struct wire *w, const void *frame, size_t length,
                        const struct virtio_net_hdr *offload);
+void wire_try(struct wire *w, const void *frame, size_t length); /* lost where nobody is connected */
 bool wire_mtu(unsigned mtu);     /* of the tap */
 bool wire_exists(const char *name); /* an interface of that name */
+bool wire_carrier(const char *name); /* it is up, and somebody is at the other end */
 /* A frame the guest has sent, with what the device model said of it to the kernel. */
 struct wire_frame {
     size_t length;
