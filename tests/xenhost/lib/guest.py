@@ -202,7 +202,21 @@ class Guest:
         run("xl", "vcpu-list", self.name, ok=False)
         _, text = run("/usr/lib/xen-4.17/bin/xenctx", "-a", str(self.domid), "0", ok=False, timeout=20)
         note(text)
-        self.screenshot("failed-screen.png")
+        if self.config.get("vnc"):
+            self.screenshot("failed-screen.png")
+
+
+def pvh_guest(name=None, cmdline="", **config):
+    """Boots in a quarter of the time of one from CD; its shell is on the PV console."""
+    cmdline = BASE_CMDLINE.replace("console=ttyS0,115200", "console=hvc0") + cmdline
+    return Guest(name, line="console", **dict({
+        "type": "pvh", "kernel": os.path.join(GUEST_FILES, "vmlinuz"), "ramdisk": os.path.join(GUEST_FILES, "initrd"),
+        "cmdline": cmdline, "serial": None, "vnc": None, "vnclisten": None, "boot": None}, **config))
+
+
+def qdisk(vdev, image, more=""):
+    """A line of xl.cfg's disk list, for a disk that the device model serves."""
+    return "format=raw,vdev=%s,access=rw,backendtype=qdisk,%starget=%s" % (vdev, more, image)
 
 
 class Serial:

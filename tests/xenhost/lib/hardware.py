@@ -146,6 +146,20 @@ class Peer:
         self.received.append(digest.hexdigest())
 
 
+def exchange(guest, peer, what):
+    """A peer's bytes to the guest and back, over TCP, with checksums."""
+    began = time.monotonic()
+    got = guest.sh("nc %s %d </dev/null | tee /tmp/net | sha256sum" % (HOST_IP, peer.out), timeout=240).split()[0]
+    check_equal(got, peer.hash, "the checksum of what the guest received")
+    there = time.monotonic()
+    before = len(peer.received)
+    guest.sh("nc %s %d </tmp/net" % (HOST_IP, peer.into), timeout=240)
+    wait_until(lambda: len(peer.received) > before, 20, "the end of the guest's stream")
+    check_equal(peer.received[-1], peer.hash, "the checksum of what the guest sent")
+    say("guest: %d MiB each way over %s (%.1f s in, %.1f s out)" %
+        (len(peer.data) // MIB, what, there - began, time.monotonic() - there))
+
+
 def network_round_trip(guest, interface="eth0", mib=4, module=None):
     """mib MiB each way over TCP, checksums compared; the guest's interface gets an address."""
     peer = Peer(mib * MIB)
@@ -154,15 +168,7 @@ def network_round_trip(guest, interface="eth0", mib=4, module=None):
     if module:
         driver = guest.sh("r=$(readlink /sys/class/net/%s/device/driver); echo ${r##*/}" % interface)
         check_equal(driver, module, "the driver of %s" % interface)
-    began = time.monotonic()
-    got = guest.sh("nc %s %d </dev/null | tee /tmp/net | sha256sum" % (HOST_IP, peer.out), timeout=240).split()[0]
-    check_equal(got, peer.hash, "the checksum of what the guest received")
-    there = time.monotonic()
-    guest.sh("nc %s %d </tmp/net" % (HOST_IP, peer.into), timeout=240)
-    wait_until(lambda: peer.received, 20, "the end of the guest's stream")
-    check_equal(peer.received[0], peer.hash, "the checksum of what the guest sent")
-    say("guest: %d MiB each way over %s (%.0f s in, %.0f s out)" %
-        (mib, module or interface, there - began, time.monotonic() - there))
+    exchange(guest, peer, module or interface)
     guest.sh("ip addr flush dev %s; rm -f /tmp/net" % interface)
 
 

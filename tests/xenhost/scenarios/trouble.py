@@ -2,38 +2,14 @@
 # limit: 500
 # What goes wrong on hosts: odd names, 128 vCPUs, a full disk, two clients at once, SIGTERM and kill -9 of
 # the device model. The guest is told the truth, nothing is left behind, and nobody waits.
-import json
 import os
 import signal
-import socket
 import time
 
 import hardware
 from guest import Guest, guest_cd
+from qmp import Qmp
 from scenario import WORK, check, check_equal, main, only_ours, run, say, wait_until
-
-
-class Qmp:
-    """A QMP client, as libxl is one."""
-
-    def __init__(self, domid):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
-        self.socket.connect("/var/run/xen/qmp-libxl-%d" % domid)
-        self.file = self.socket.makefile("rb")
-        check("QMP" in json.loads(self.file.readline()), "QMP does not greet")
-        self.command("qmp_capabilities")
-
-    def command(self, name):
-        self.socket.sendall(json.dumps({"execute": name, "id": name}).encode() + b"\r\n")
-        while True:
-            answer = json.loads(self.file.readline())
-            if answer.get("id") == name:
-                return answer["return"]
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
 
 
 def full_disk(guest, room):
