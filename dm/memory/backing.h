@@ -20,6 +20,8 @@ struct backing_ops {
      * for each; a frame with an error must not be touched. NULL when nothing could be mapped.
      */
     void *(*map)(struct backing *b, uint64_t gfn, size_t pages, int *errs);
+    /* The same of frames that lie anywhere, to be read only. */
+    void *(*map_list)(struct backing *b, const uint64_t *gfns, size_t pages, int *errs);
     void (*unmap)(struct backing *b, void *addr, size_t pages);
     /* New frames where there are none. */
     int (*populate)(struct backing *b, uint64_t gfn, size_t pages, struct error *err);

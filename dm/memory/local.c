@@ -50,9 +50,8 @@ static size_t file_page(const struct local *l, uint64_t gfn)
     return SIZE_MAX;
 }
 
-static void *local_map(struct backing *b, uint64_t gfn, size_t pages, int *errs)
+static void *map_pages(struct local *l, const uint64_t *gfns, size_t pages, int prot, int *errs)
 {
-    struct local *l = local_of(b);
     uint8_t *p = mmap(NULL, pages * PAGE_BYTES + 2 * GUARD_BYTES, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     size_t run;
@@ -62,21 +61,40 @@ static void *local_map(struct backing *b, uint64_t gfn, size_t pages, int *errs)
     p += GUARD_BYTES;
     pthread_mutex_lock(&l->mutex);
     for (size_t i = 0; i < pages; i += run) {
-        size_t at = file_page(l, gfn + i);
+        size_t at = file_page(l, gfns[i]);
 
         run = 1;
         errs[i] = at == SIZE_MAX ? -ENOENT : 0;
         if (errs[i])
             continue;
-        for (; i + run < pages && file_page(l, gfn + i + run) == at + run; run++)
+        for (; i + run < pages && file_page(l, gfns[i + run]) == at + run; run++)
             errs[i + run] = 0;
-        if (mmap(p + i * PAGE_BYTES, run * PAGE_BYTES, PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_FIXED, l->fd, (off_t)(at * PAGE_BYTES)) == MAP_FAILED)
+        if (mmap(p + i * PAGE_BYTES, run * PAGE_BYTES, prot, MAP_SHARED | MAP_FIXED, l->fd,
+                 (off_t)(at * PAGE_BYTES)) == MAP_FAILED)
             for (size_t j = 0; j < run; j++)
                 errs[i + j] = -ENOMEM;
     }
     pthread_mutex_unlock(&l->mutex);
     return p;
+}
+
+static void *local_map(struct backing *b, uint64_t gfn, size_t pages, int *errs)
+{
+    uint64_t *gfns = calloc(pages, sizeof(*gfns));
+    void *p;
+
+    if (!gfns)
+        return NULL;
+    for (size_t i = 0; i < pages; i++)
+        gfns[i] = gfn + i;
+    p = map_pages(local_of(b), gfns, pages, PROT_READ | PROT_WRITE, errs);
+    free(gfns);
+    return p;
+}
+
+static void *local_map_list(struct backing *b, const uint64_t *gfns, size_t pages, int *errs)
+{
+    return map_pages(local_of(b), gfns, pages, PROT_READ, errs);
 }
 
 static void local_unmap(struct backing *b, void *addr, size_t pages)
@@ -156,6 +174,7 @@ static void local_modified(struct backing *b, uint64_t gfn, size_t pages)
 
 static const struct backing_ops local_ops = {
     .map = local_map,
+    .map_list = local_map_list,
     .unmap = local_unmap,
     .populate = local_populate,
     .relocate = local_relocate,

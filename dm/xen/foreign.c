@@ -30,6 +30,14 @@ static void *foreign_map(struct backing *b, uint64_t gfn, size_t pages, int *err
     return p;
 }
 
+static void *foreign_map_list(struct backing *b, const uint64_t *gfns, size_t pages, int *errs)
+{
+    _Static_assert(sizeof(xen_pfn_t) == sizeof(*gfns), "a list of frames is passed on as it is");
+    struct domain *d = domain_of(b);
+
+    return xenforeignmemory_map(d->memory, d->id, PROT_READ, pages, (const xen_pfn_t *)gfns, errs);
+}
+
 static void foreign_unmap(struct backing *b, void *addr, size_t pages)
 {
     xenforeignmemory_unmap(domain_of(b)->memory, addr, pages);
@@ -80,7 +88,7 @@ static void foreign_modified(struct backing *b, uint64_t gfn, size_t pages)
 }
 
 const struct backing_ops foreign_ops = {
-    .map = foreign_map, .unmap = foreign_unmap, .populate = foreign_populate,
-    .relocate = foreign_relocate, .cache_wb = foreign_cache_wb, .dirty = foreign_dirty,
+    .map = foreign_map, .map_list = foreign_map_list, .unmap = foreign_unmap,
+    .populate = foreign_populate, .relocate = foreign_relocate, .cache_wb = foreign_cache_wb, .dirty = foreign_dirty,
     .modified = foreign_modified,
 };

@@ -82,8 +82,9 @@ static void open_bench(struct bench *t)
     struct error err = { "" };
 
     memset(t, 0, sizeof(*t));
-    t->ops = (struct backing_ops){ pass_map, pass_unmap, pass_populate, count_relocate,
-                                   count_cache, count_dirty, pass_modified };
+    t->ops = (struct backing_ops){ .map = pass_map, .unmap = pass_unmap, .populate = pass_populate,
+                                   .relocate = count_relocate, .cache_wb = count_cache,
+                                   .dirty = count_dirty, .modified = pass_modified };
     t->backing.ops = &t->ops;
     CHECK_EQ(local_backing_open(&t->real, &layout, &err), 0);
     CHECK_EQ(vram_open(&t->v, &t->backing, SIZE, SCRATCH, &err), 0);
