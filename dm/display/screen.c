@@ -2,7 +2,8 @@
 /*
  * Screens: requests travel to the device's loop, turns at the surface travel back. The lists below
  * are the device loop's; a viewer's own fields are its loop's, and those that travel are written
- * before the post and read after it. Viewers are closed before the device is detached.
+ * before the post and read after it. Viewers are closed before the device is detached, unless the
+ * screen has settled on a loop, which then takes requests with and without a device.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,8 +19,9 @@
 
 struct screen {
     char *id;
-    struct loop *loop; /* the device's; NULL: there is no device */
-    const struct screen_ops *ops;
+    struct loop *loop; /* the device's; NULL: there is none, and nobody is to come */
+    bool settled;
+    const struct screen_ops *ops; /* NULL: no device */
     void *owner;
     struct surface surface;
     size_t room; /* pixels allocated */
@@ -96,6 +98,7 @@ void screen_close(struct screen *s)
 
     if (!s)
         return;
+    s->settled = false;
     screen_detach(s);
     while ((v = s->viewers)) {
         s->viewers = v->next;
@@ -121,25 +124,38 @@ static void on_idle(void *arg)
     s->surface = (struct surface){ .generation = s->surface.generation };
     s->room = 0;
     s->fresh = false;
-    if (s->ops->unwatched)
+    if (s->ops && s->ops->unwatched)
         s->ops->unwatched(s->owner);
+}
+
+void screen_settle(struct screen *s, struct loop *loop)
+{
+    s->loop = loop;
+    s->settled = true;
+    timer_init(&s->idle, loop, on_idle, s);
 }
 
 int screen_attach(struct screen *s, struct loop *loop, const struct screen_ops *ops, void *owner,
                   struct error *err)
 {
-    if (s->loop)
+    if (s->ops || (s->settled && s->loop != loop))
         return error_set(err, -EBUSY, "screen %s has a display device already", s->id);
-    s->loop = loop;
     s->ops = ops;
     s->owner = owner;
     s->fresh = false;
+    if (s->settled)
+        return 0;
+    s->loop = loop;
     timer_init(&s->idle, loop, on_idle, s);
     return 0;
 }
 
 void screen_detach(struct screen *s)
 {
+    s->ops = NULL;
+    s->fresh = false;
+    if (s->settled)
+        return;
     timer_clear(&s->idle);
     s->loop = NULL;
     s->turn = NULL;
@@ -179,12 +195,22 @@ static struct screen_viewer *first_waiting(struct screen *s)
     return first;
 }
 
+static void blacken(struct surface *surface, struct damage *damage)
+{
+    memset(surface->pixels, 0,
+           (size_t)surface->stride * surface->height * sizeof(*surface->pixels));
+    damage_add(damage, 0, 0, surface->width, surface->height);
+}
+
 static void draw(struct screen *s)
 {
     struct surface surface = s->surface;
     struct damage damage = { .count = 0 };
 
-    s->ops->draw(s->owner, &surface, &damage, !s->fresh);
+    if (s->ops)
+        s->ops->draw(s->owner, &surface, &damage, !s->fresh);
+    else if (surface.pixels && !s->fresh)
+        blacken(&surface, &damage);
     s->fresh = true;
     if (!s->surface.pixels)
         screen_size(s, &surface, 640, 480);

@@ -38,6 +38,11 @@ void damage_add(struct damage *damage, unsigned x, unsigned y, unsigned width, u
 
 int screen_open(struct screen **out, const char *id, struct error *err);
 void screen_close(struct screen *screen);
+/*
+ * For a device that comes and goes while viewers look: it will be on this loop, and without it the
+ * screen is black, in the size it had last. Before the first viewer.
+ */
+void screen_settle(struct screen *screen, struct loop *loop);
 const char *screen_id(const struct screen *screen);
 
 /* ---- The device's side (its loop) ---- */
@@ -51,7 +56,7 @@ struct screen_ops {
 };
 int screen_attach(struct screen *screen, struct loop *loop, const struct screen_ops *ops,
                   void *owner, struct error *err);
-void screen_detach(struct screen *screen);
+void screen_detach(struct screen *screen); /* while viewers look: of a settled screen only */
 /* Inside draw() only: a new size, all black; *surface is updated. Sizes are clamped to the most. */
 void screen_size(struct screen *screen, struct surface *surface, unsigned width, unsigned height);
 

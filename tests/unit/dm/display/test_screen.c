@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Screens with several viewers, screenshots, and input on its way to devices. */
+#include <errno.h>
 #include <linux/input-event-codes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,63 @@ TEST(the_device_is_told_when_nobody_looks_any_more)
     eye_look(&e, &st);
     CHECK_EQ(st.alls, 2);
     CHECK_EQ(e.damage.rects[0].width, 64);
+    screen_viewer_close(e.viewer);
+    stage_close(&st);
+}
+
+TEST(a_settled_screen_is_black_without_its_device_and_viewers_stay)
+{
+    struct error err = { "" };
+    struct stage st;
+    struct eye e;
+
+    stage_open(&st);
+    screen_detach(st.screen);
+    screen_settle(st.screen, st.loop);
+    eye_open(&e, &st);
+    for (unsigned i = 0; i < 3; i++) {
+        eye_look(&e, &st);
+        CHECK_EQ(e.looks, 2 * i + 1);
+        CHECK_EQ(e.seen, 0);
+        CHECK_EQ(e.width, i ? 64 : 640); /* as it was last */
+        CHECK_EQ(e.damage.rects[0].width, e.width);
+        CHECK_EQ(screen_attach(st.screen, st.loop, &stage_ops, &st, &err), 0);
+        CHECK_EQ(screen_attach(st.screen, st.loop, &stage_ops, &st, &err), -EBUSY);
+        eye_look(&e, &st);
+        CHECK_EQ(e.seen, 0x102030);
+        CHECK_EQ(e.width, 64);
+        CHECK_EQ(st.draws, i + 1);
+        screen_detach(st.screen);
+    }
+    eye_look(&e, &st);
+    clock_crank(3 * NS_PER_SEC); /* nobody looks: no device is told */
+    settle(&st);
+    CHECK_EQ(st.unwatched, 0);
+    screen_viewer_close(e.viewer);
+    settle(&st);
+    CHECK(e.closed);
+    stage_close(&st);
+}
+
+TEST(a_device_that_leaves_a_settled_screen_while_it_is_read_is_not_missed)
+{
+    struct error err = { "" };
+    struct stage st;
+    struct eye e;
+
+    stage_open(&st);
+    screen_detach(st.screen);
+    screen_settle(st.screen, st.loop);
+    CHECK_EQ(screen_attach(st.screen, st.loop, &stage_ops, &st, &err), 0);
+    eye_open(&e, &st);
+    e.keep = true;
+    eye_look(&e, &st);
+    CHECK_EQ(e.seen, 0x102030);
+    screen_detach(st.screen);
+    screen_release(e.viewer);
+    e.keep = false;
+    eye_look(&e, &st);
+    CHECK_EQ(e.seen, 0);
     screen_viewer_close(e.viewer);
     stage_close(&st);
 }
