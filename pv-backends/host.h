@@ -14,6 +14,7 @@ struct grants;
 struct input;
 struct loop;
 struct netport;
+struct screen;
 
 /*
  * What PV backends get from the process that they live in. machine/ fills it in; tests make one of
@@ -23,6 +24,9 @@ struct pv_host {
     struct pv_io_pool *pool;
     struct backing *backing; /* of frames that are named by GFN, not by grant (console 0, vfb) */
     struct input *input;     /* NULL: none */
+    /* What shows a PV frame buffer, settled on the machine loop; NULL: an emulated display has it. */
+    struct screen *screen;
+    unsigned fb_width, fb_height; /* as it shows one now, in pixels; 0: none. The machine loop's */
     uint64_t net_drain_ns;   /* how long frames wait for a guest without buffers; 0: as netback says */
     /*
      * A disk that the machine has open already under this path, with a reference for the caller;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Left out: touch. Positions are in a frame of `width` by `height`, which the frontend reads: where the
- * toolstack names none it is the range of our own positions, so none is lost in scaling.
+ * Left out: touch. Positions are in a frame of `width` by `height`, which the frontend reads. Where the
+ * toolstack names none it is the range of our own positions, so none is lost in scaling; beside a PV
+ * frame buffer it ends at the last pixel of that, or of the protocol's default size, which frontends
+ * that do not read it take for granted.
  */
 #include <errno.h>
 #include <linux/input-event-codes.h>
@@ -27,7 +29,11 @@ struct vkbd {
     unsigned buttons; /* as the guest knows them */
     int32_t x, y;     /* where its pointer is */
     uint64_t width, height;
+    bool own_width, own_height; /* the toolstack names none */
 };
+
+#define FB_WIDTH 800 /* XENFB_WIDTH and XENFB_HEIGHT, which public/io/fbif.h has for kernels only */
+#define FB_HEIGHT 600
 
 /* ---- Events ---- */
 
@@ -72,7 +78,7 @@ static void change_buttons(struct vkbd *v, unsigned buttons)
 
 static int32_t scale(unsigned at, uint64_t size)
 {
-    return (int32_t)(MIN(at, INPUT_ABS_MAX) * size / INPUT_ABS_MAX);
+    return (int32_t)((MIN(at, INPUT_ABS_MAX) * size + INPUT_ABS_MAX / 2) / INPUT_ABS_MAX);
 }
 
 static void pointer_abs(void *owner, unsigned x, unsigned y, unsigned buttons)
@@ -110,23 +116,43 @@ static void wheel(void *owner, int dz, unsigned buttons)
 
 /* ---- The class ---- */
 
-static int write_size(struct pv_device *dev, const char *key, uint64_t *value, struct error *err)
+static int write_size(struct pv_device *dev, const char *key, unsigned otherwise, bool *own,
+                      uint64_t *value, struct error *err)
 {
-    int rc = pv_back_number(dev, key, INT32_MAX, value, err);
+    int rc = *own ? 0 : pv_back_number(dev, key, INT32_MAX, value, err);
 
-    if (rc != -ENOENT && (rc < 0 || *value))
+    if (rc != -ENOENT && (rc < 0 || (!*own && *value)))
         return rc;
-    *value = INPUT_ABS_MAX;
-    return pv_back_write(dev, key, err, "%u", INPUT_ABS_MAX);
+    *own = true; /* also when this is opened again: what stands there is what we wrote */
+    *value = otherwise;
+    return pv_back_write(dev, key, err, "%u", otherwise);
+}
+
+static int write_sizes(struct pv_device *dev, struct vkbd *v, struct error *err)
+{
+    const struct pv_host *host = pv_bus_host(pv_bus_of(dev));
+    unsigned width = INPUT_ABS_MAX, height = INPUT_ABS_MAX;
+    int rc;
+
+    if (host->screen) {
+        width = (host->fb_width ? host->fb_width : FB_WIDTH) - 1;
+        height = (host->fb_height ? host->fb_height : FB_HEIGHT) - 1;
+    }
+    rc = write_size(dev, "width", width, &v->own_width, &v->width, err);
+    return rc < 0 ? rc : write_size(dev, "height", height, &v->own_height, &v->height, err);
+}
+
+void vkbd_resize(struct pv_device *dev)
+{
+    if (pv_class_of(dev) == &vkbd_class)
+        pv_reopen(dev);
 }
 
 static int probe(struct pv_device *dev, struct error *err)
 {
     struct vkbd *v = pv_state(dev);
-    int rc = write_size(dev, "width", &v->width, err);
+    int rc = write_sizes(dev, v, err);
 
-    if (rc == 0)
-        rc = write_size(dev, "height", &v->height, err);
     if (rc == 0)
         rc = pv_back_write(dev, "feature-abs-pointer", err, "1");
     if (rc == 0)
