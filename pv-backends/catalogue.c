@@ -3,6 +3,7 @@
 #include "pv-backends/block/blkback.h"
 #include "pv-backends/catalogue.h"
 #include "pv-backends/console/console.h"
+#include "pv-backends/fb/vfb.h"
 #include "pv-backends/kbd/vkbd.h"
 #include "pv-backends/net/netback.h"
 
@@ -11,5 +12,6 @@ const struct pv_class *const pv_classes[] = {
     &netback_class,
     &console_class,
     &vkbd_class,
+    &vfb_class,
     NULL,
 };

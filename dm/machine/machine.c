@@ -276,8 +276,10 @@ int machine_open_display(struct machine *m, struct error *err)
     char storage[1024];
     int rc = input_open(&m->input, m->loop, err);
 
-    if (rc == 0 && (pc_has(c, SEAT_DISPLAY) || c->vnc))
+    if (rc == 0 && (pc_has(c, SEAT_DISPLAY) || c->vnc || c->kind == MACHINE_PV))
         rc = screen_open(&m->screen, "screen", err);
+    if (rc == 0 && c->kind == MACHINE_PV) /* its frame buffer comes and goes with a driver */
+        screen_settle(m->screen, m->loop);
     if (rc < 0 || !c->vnc)
         return rc;
     rc = vnc_parse(&config, storage, sizeof(storage), c->vnc, err);
@@ -359,13 +361,11 @@ static int open_attached(struct machine *m, struct error *err)
     int rc = machine_open_chardevs(m, err);
 
     if (rc == 0)
-        rc = input_open(&m->input, m->loop, err);
+        rc = machine_open_display(m, err);
     if (rc == 0)
         rc = domain_open_attached(&m->domain, m->config->domid, err);
     if (rc == 0)
         rc = store_open(&m->store, m->loop, err);
-    if (m->config->vnc)
-        log_warn("-vnc: PV frame buffers (vfb) are not supported yet: the guest has no screen");
     return rc;
 }
 

@@ -14,6 +14,7 @@
 #include "dm/xen/domain.h"
 #include "pv-backends/block/blkback.h"
 #include "pv-backends/catalogue.h"
+#include "pv-backends/fb/vfb.h"
 #include "pv-backends/host.h"
 #include "pv-backends/net/netback.h"
 
@@ -63,13 +64,23 @@ static struct chardev *find_chardev(void *arg, const char *id)
     return machine_chardev(arg, id);
 }
 
-/* All of them, but for network devices where the kernel has them. */
+/*
+ * Network devices where the kernel has none; frame buffers where they are the only display, as
+ * QEMU has it; all others.
+ */
+static bool serves(const struct machine_config *c, const struct pv_class *cls)
+{
+    if (cls == &netback_class)
+        return c->netback || !netback_of_kernel();
+    return cls != &vfb_class || c->kind == MACHINE_PV;
+}
+
 static void choose_classes(struct pv *pv, const struct machine_config *c)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; pv_classes[i] && n < CLASSES_MOST; i++)
-        if (pv_classes[i] != &netback_class || c->netback || !netback_of_kernel())
+        if (serves(c, pv_classes[i]))
             pv->classes[n++] = pv_classes[i];
 }
 
@@ -91,6 +102,7 @@ int machine_open_pv(struct machine *m, struct error *err)
     m->pv = pv;
     choose_classes(pv, c);
     pv->host = (struct pv_host){ .backing = domain_backing(m->domain), .input = m->input,
+                                 .screen = c->kind == MACHINE_PV ? m->screen : NULL,
                                  .net_drain_ns = c->netback_drain_ms * NS_PER_MS,
                                  .find_disk = find_disk, .find_policy = find_policy,
                                  .disk_failed = disk_failed, .find_chardev = find_chardev, .arg = m };
