@@ -114,6 +114,7 @@ struct simxen {
     grant_entry_v1_t grants[SIMXEN_GRANTS]; /* the guest's, as it sees it */
     struct simxen_grant granted[SIMXEN_GRANTS];
     unsigned live_grants; /* pages mapped by the device model now: what is left is a leak */
+    unsigned live_frames; /* the same of what it maps by frame number */
     uint64_t vram_first, vram_count; /* track_dirty_vram's range; a new one is all dirty once */
     struct simxen_seen seen;
 };

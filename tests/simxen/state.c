@@ -399,7 +399,7 @@ unsigned simxen_reap(void)
 
     simxen_lock();
     live = s->live_grants;
-    s->live_grants = 0;
+    s->live_grants = s->live_frames = 0;
     memset(s->granted, 0, sizeof(s->granted));
     for (unsigned i = 0; i < SIMXEN_GRANTS; i++)
         s->grants[i].flags &= (uint16_t) ~(GTF_reading | GTF_writing);

@@ -102,6 +102,7 @@ void *xenforeignmemory_map2(xenforeignmemory_handle *h, uint32_t domid, void *hi
     rc = map_all(addr, prot, pages, gfns, err);
     simxen()->seen.maps++;
     simxen()->seen.map_pages += (unsigned)pages;
+    simxen()->live_frames += rc == 0 ? (unsigned)pages : 0;
     simxen_unlock();
     if (rc == 0)
         return addr;
@@ -118,6 +119,9 @@ void *xenforeignmemory_map(xenforeignmemory_handle *h, uint32_t domid, int prot,
 
 int xenforeignmemory_unmap(xenforeignmemory_handle *h, void *addr, size_t pages)
 {
+    simxen_lock();
+    simxen()->live_frames -= (unsigned)pages;
+    simxen_unlock();
     return munmap(addr, pages * SIMXEN_PAGE);
 }
 

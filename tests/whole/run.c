@@ -77,7 +77,10 @@ static void make_argv(struct words *w, const struct dm *dm, const struct dm_conf
     word(w, "socket,id=libxenstat-cmd,path=%s/qmp-stat,server=on,wait=off", dm->dir);
     words(w, "-mon chardev=libxenstat-cmd,mode=control -nodefaults -no-user-config");
     if (c->attached) {
-        words(w, "-xen-attach -name guest -vnc none -display none -nographic -machine xenpv");
+        words(w, "-xen-attach -name guest");
+        words(w, c->vnc ? "-vnc 127.0.0.1:0,to=99 -display none"
+                        : "-vnc none -display none -nographic");
+        words(w, "-machine xenpv");
         word(w, "-m");
         word(w, "%d", RAM_MIB);
         return;

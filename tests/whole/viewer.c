@@ -61,6 +61,7 @@ void viewer_open(struct viewer *v, const struct dm *dm)
     uint8_t bytes[64];
     int one = 1;
 
+    v->pixels = NULL;
     v->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(v->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     CHECK_EQ(connect(v->fd, (struct sockaddr *)&to, sizeof(to)), 0);
@@ -81,6 +82,55 @@ void viewer_open(struct viewer *v, const struct dm *dm)
 void viewer_close(struct viewer *v)
 {
     close(v->fd);
+    free(v->pixels);
+    v->pixels = NULL;
+}
+
+static void resize(struct viewer *v, unsigned width, unsigned height)
+{
+    v->width = width;
+    v->height = height;
+    free(v->pixels);
+    v->pixels = calloc((size_t)width * height, sizeof(*v->pixels));
+    CHECK(v->pixels);
+}
+
+void viewer_keep(struct viewer *v)
+{
+    static const uint8_t raw_and_size[] = { 2, 0, 0, 2, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x21 };
+
+    say(v, raw_and_size, sizeof(raw_and_size));
+    resize(v, v->width, v->height);
+}
+
+/* In the server's own format, which is the one of most machines: blue comes first. */
+static void take_pixels(struct viewer *v, unsigned x, unsigned y, unsigned width, unsigned height)
+{
+    CHECK(x + width <= v->width && y + height <= v->height);
+    for (unsigned row = 0; row < height; row++) {
+        uint32_t *to = v->pixels + (size_t)(y + row) * v->width + x;
+
+        take(v, to, width * sizeof(*to));
+        for (unsigned i = 0; i < width; i++)
+            to[i] &= 0xffffff;
+    }
+}
+
+static unsigned take_rect(struct viewer *v)
+{
+    unsigned width, height;
+    uint8_t b[12];
+
+    take(v, b, 12);
+    width = be16(b + 4);
+    height = be16(b + 6);
+    if (b[8] == 0xff) /* a new size */
+        resize(v, width, height);
+    else if (v->pixels)
+        take_pixels(v, be16(b), be16(b + 2), width, height);
+    else
+        pass_over(v, (size_t)width * height * 4);
+    return b[8] == 0xff ? 0 : width * height;
 }
 
 void viewer_ask(struct viewer *v, bool incremental)
@@ -109,11 +159,8 @@ unsigned viewer_update(struct viewer *v, unsigned ms)
         return 0;
     }
     CHECK_EQ(b[0], 0);
-    for (unsigned n = be16(b + 2); n; n--) {
-        take(v, b, 12);
-        pass_over(v, (size_t)be16(b + 4) * be16(b + 6) * 4);
-        pixels += be16(b + 4) * be16(b + 6);
-    }
+    for (unsigned n = be16(b + 2); n; n--)
+        pixels += take_rect(v);
     return pixels;
 }
 
