@@ -25,9 +25,9 @@ def vga_font():
     raise Failure("no VGA BIOS of the seabios package is installed to take the font from")
 
 
-def read_text(picture, font):
-    """The lines of an 80x25 screen; cells are 8 or 9 pixels wide and 16 high."""
-    columns, cell_height = 80, 16
+def read_text(picture, font, columns=80):
+    """The lines of a text screen; cells are 8 or 9 pixels wide and 16 high."""
+    cell_height = 16
     cell = picture.width // columns
     if cell not in (8, 9) or picture.width != cell * columns:
         return ""
