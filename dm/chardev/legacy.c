@@ -95,6 +95,10 @@ int chardev_parse_legacy(struct chardev_config *c, char *storage, size_t storage
         c->kind = storage;
         return 0;
     }
+    if (!strcmp(text, "/dev/null")) { /* no line; init scripts and `xl devd` write it so */
+        c->kind = "null";
+        return 0;
+    }
     if (starts(text, "file:", &rest) || starts(text, "pipe:", &rest)) {
         c->kind = *text == 'f' ? "file" : "pipe";
         c->path = storage + (rest - text);

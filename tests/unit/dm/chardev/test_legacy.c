@@ -21,6 +21,7 @@ TEST(words_that_xl_users_write_are_understood)
         { "file:/tmp/a b,c", "file", "/tmp/a b,c", NULL, NULL, false, false, false, 0 },
         { "pipe:/tmp/p", "pipe", "/tmp/p", NULL, NULL, false, false, false, 0 },
         { "/dev/ttyS0", "serial", "/dev/ttyS0", NULL, NULL, false, false, false, 0 },
+        { "/dev/null", "null", NULL, NULL, NULL, false, false, false, 0 },
         { "chardev:libxl-channel0", "chardev", "libxl-channel0", NULL, NULL, false, false, false, 0 },
         { "unix:/run/c", "socket", "/run/c", NULL, NULL, false, false, false, 0 },
         { "unix:/run/c,server,nowait", "socket", "/run/c", NULL, NULL, true, false, false, 0 },
