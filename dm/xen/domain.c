@@ -20,11 +20,15 @@
 #define ROM_GFNS 0x40
 #define BUFFERED_ATOMIC 2 /* HVM_IOREQSRV_BUFIOREQ_ATOMIC */
 
-/* The handle to ask with, and the domain alive. */
-static int find_domain(struct domain **out, unsigned domid, bool *hvm, struct error *err)
+/*
+ * The handle to ask with, and the domain alive. For backends alone it need not be known: Xen does not tell
+ * a driver domain, whose toolstack's word is enough.
+ */
+static int find_domain(struct domain **out, unsigned domid, bool *hvm, bool backends,
+                       struct error *err)
 {
     struct domain *d = calloc(1, sizeof(*d));
-    bool dying;
+    bool dying = false;
     int rc;
 
     if (!d)
@@ -34,7 +38,11 @@ static int find_domain(struct domain **out, unsigned domid, bool *hvm, struct er
     rc = unstable_open(&d->control, err);
     if (rc == 0) {
         rc = unstable_domain_state(d->control, domid, &dying, hvm);
-        if (rc < 0 || dying)
+        if (rc == -EPERM && backends)
+            rc = 0;
+        else if (rc == -EPERM)
+            rc = error_set(err, rc, "domain %u: Xen does not let this domain be its device model", domid);
+        else if (rc < 0 || dying)
             rc = error_set(err, -ESRCH, "domain %u %s: -xen-domid takes the id of a domain being built",
                            domid, rc < 0 ? "does not exist" : "is dying");
     }
@@ -55,14 +63,14 @@ int domain_open_attached(struct domain **out, unsigned domid, struct error *err)
 {
     bool hvm;
 
-    return find_domain(out, domid, &hvm, err);
+    return find_domain(out, domid, &hvm, true, err);
 }
 
 int domain_open(struct domain **out, unsigned domid, struct error *err)
 {
     struct domain *d = NULL;
     bool hvm;
-    int rc = find_domain(&d, domid, &hvm, err);
+    int rc = find_domain(&d, domid, &hvm, false, err);
 
     if (rc < 0)
         return rc;
@@ -129,10 +137,13 @@ struct backing *domain_backing(struct domain *d)
 bool domain_alive(struct domain *d)
 {
     unsigned vcpus;
-    bool dying, hvm;
+    bool dying = false, hvm;
+    int rc;
 
-    if (d->control)
-        return unstable_domain_state(d->control, d->id, &dying, &hvm) == 0 && !dying;
+    if (d->control) {
+        rc = unstable_domain_state(d->control, d->id, &dying, &hvm);
+        return rc == -EPERM || (rc == 0 && !dying); /* who started us ends us where we cannot know */
+    }
     return xendevicemodel_nr_vcpus(d->model, (domid_t)d->id, &vcpus) == 0;
 }
 

@@ -50,7 +50,10 @@ int unstable_domain_state(void *control, unsigned domid, bool *dying, bool *hvm)
 {
     xc_dominfo_t info;
 
-    if (xc_domain_getinfo(control, domid, 1, &info) != 1 || info.domid != domid)
+    errno = 0;
+    if (xc_domain_getinfo(control, domid, 1, &info) != 1)
+        return errno == EPERM || errno == EACCES ? -EPERM : -ESRCH;
+    if (info.domid != domid)
         return -ESRCH;
     *dying = info.dying;
     *hvm = info.hvm;

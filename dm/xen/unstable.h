@@ -15,6 +15,6 @@ void unstable_close(void *control);
 int unstable_populate(void *control, unsigned domid, uint64_t gfn, size_t pages);
 int unstable_set_param(void *control, unsigned domid, unsigned param, uint64_t value);
 void unstable_power_button(void *control, unsigned domid);
-/* -ESRCH where there is no such domain. */
+/* -ESRCH where there is no such domain; -EPERM where we may not ask, as in a driver domain. */
 int unstable_domain_state(void *control, unsigned domid, bool *dying, bool *hvm);
 #endif

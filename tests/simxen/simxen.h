@@ -101,6 +101,7 @@ struct simxen {
     pthread_mutex_t lock;
     char crash[256]; /* why the domain crashed, or empty */
     bool dying, shut_down;
+    bool driver; /* the device model runs in a driver domain, which Xen tells nothing about others */
     unsigned shutdown_reason;
     unsigned vcpus;
     uint64_t pages, pages_most;

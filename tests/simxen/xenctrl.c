@@ -32,6 +32,8 @@ int xc_domain_getinfo(xc_interface *xch, uint32_t first, unsigned int most, xc_d
     const struct simxen *s = simxen();
 
     simxen_syscall();
+    if (s->driver)
+        return fail(EPERM);
     if (first > SIMXEN_DOMID || !most || s->dying)
         return 0;
     memset(info, 0, sizeof(*info));
