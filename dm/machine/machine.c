@@ -32,6 +32,7 @@
 #include "dm/xen/store.h"
 #include "ioreq/server.h"
 
+#define PID_NODE "/local/domain/%u/image/device-model-pid"
 #define ARENA_BYTES (256 * KIB) /* what libxl lets a restricted process make a file grow to */
 
 /* ---- What devices ask of their board. Any loop. ---- */
@@ -433,6 +434,29 @@ int machine_start(struct machine *m, struct error *err)
     return rc;
 }
 
+/*
+ * Where libxl looks for a device model before it adds a disk to a domain that runs. What libxl started it has
+ * noted itself; of dom0's own, which init starts, it hears by this.
+ */
+static int note_pid(struct machine *m, struct error *err)
+{
+    char path[64], pid[16];
+
+    snprintf(path, sizeof(path), PID_NODE, m->config->domid);
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    m->pid_noted = true;
+    return store_write(m->store, path, pid, err);
+}
+
+static void forget_pid(struct machine *m)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), PID_NODE, m->config->domid);
+    if (m->pid_noted)
+        store_remove(m->store, path);
+}
+
 int machine_announce(struct machine *m, struct error *err)
 {
     const struct machine_config *c = m->config;
@@ -450,6 +474,8 @@ int machine_announce(struct machine *m, struct error *err)
     snprintf(path, sizeof(path), "device-model/%u/state", c->domid);
     if (!c->paused)
         rc = store_write(m->store, path, "running", err);
+    if (rc == 0 && c->daemonize)
+        rc = note_pid(m, err);
     /* what nobody waits for comes after */
     if (rc == 0)
         rc = store_watch(&m->release_watch, m->store, "@releaseDomain", on_release, m, err);
@@ -461,6 +487,7 @@ void machine_close(struct machine *m)
     if (!m)
         return;
     store_unwatch(m->release_watch);
+    forget_pid(m);
     for (unsigned i = 0; i < SEATS; i++)
         loop_join_thread(m->seats[i].loop);
     machine_close_pv(m);

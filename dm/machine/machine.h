@@ -64,6 +64,7 @@ struct machine {
     struct pv *pv; /* NULL: no PV backends */
     struct store *store;
     struct store_watch *release_watch;
+    bool pid_noted; /* in xenstore, by us */
     struct loop *loop; /* the machine loop */
     struct arena *arena;
     struct replay *played; /* NULL: this machine is a real one */

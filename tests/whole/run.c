@@ -67,10 +67,8 @@ static const char *our_binary(void)
 }
 
 /* In libxl's order. */
-static void make_argv(struct words *w, const struct dm *dm, const struct dm_config *c,
-                      const char *binary)
+static void guest_words(struct words *w, const struct dm *dm, const struct dm_config *c)
 {
-    word(w, "%s", binary);
     words(w, "-xen-domid 7 -no-shutdown -chardev");
     word(w, "socket,id=libxl-cmd,path=%s,server=on,wait=off", dm->qmp);
     words(w, "-mon chardev=libxl-cmd,mode=control -chardev");
@@ -103,7 +101,17 @@ static void make_argv(struct words *w, const struct dm *dm, const struct dm_conf
         word(w, "-drive");
         word(w, "file=%s,if=ide,index=0,media=disk,format=raw,cache=writeback", c->disk);
     }
-    for (unsigned i = 0; c->more && c->more[i]; i++)
+}
+
+static void make_argv(struct words *w, const struct dm *dm, const struct dm_config *c,
+                      const char *binary)
+{
+    word(w, "%s", binary);
+    if (c->role)
+        words(w, c->role);
+    else
+        guest_words(w, dm, c);
+    for (unsigned i = 0; c->more && c->more[i] && !c->attached; i++)
         word(w, "%s", c->more[i]);
 }
 
@@ -171,6 +179,7 @@ void dm_open(struct dm *dm, const struct dm_config *config)
         registered = !atexit(close_left); /* after the last test */
     memset(dm, 0, sizeof(*dm));
     CHECK_EQ(simxen_create(config->vcpus, RAM_MIB * MIB_PAGES, 17 * MIB_PAGES), 0);
+    simxen()->driver = config->driver;
     CHECK_EQ(store_start(), 0);
     snprintf(dm->dir, sizeof(dm->dir), "%s", simxen_dir());
     snprintf(dm->log, sizeof(dm->log), "%s/log", dm->dir);
@@ -188,6 +197,21 @@ void dm_open(struct dm *dm, const struct dm_config *config)
     if (!running)
         show_log(dm);
     CHECK(running);
+}
+
+void dm_follow(struct dm *dm, const char *pidfile)
+{
+    int status = -1, pid = 0;
+    FILE *f;
+
+    CHECK_EQ(waitpid(dm->pid, &status, 0), dm->pid);
+    dm->pid = left.pid = 0;
+    CHECK_EQ(status, 0);
+    f = fopen(pidfile, "r");
+    CHECK(f);
+    CHECK_EQ(fscanf(f, "%d", &pid), 1);
+    fclose(f);
+    dm->pid = left.pid = pid;
 }
 
 int dm_end(struct dm *dm, int signal, unsigned ms)

@@ -14,6 +14,8 @@
 struct dm_config {
     bool stock;
     bool attached; /* a process for backends only, as libxl starts one for a PV or PVH guest */
+    const char *role; /* all its words, where it is none that libxl starts for a guest; or NULL */
+    bool driver;      /* it runs in a driver domain */
     unsigned vcpus;
     const char *vga; /* "VGA", "cirrus-vga" or NULL */
     bool vnc;
@@ -27,6 +29,8 @@ struct dm {
     uint64_t start_ns, running_ns; /* exec, and `running` in xenstore */
 };
 
+/* The process that was started ends with 0; `dm` is the one that the file names, from here on. */
+void dm_follow(struct dm *dm, const char *pidfile);
 /* The process's memory in KiB, without the guest's (which Xen's own mappings do not count). */
 struct dm_memory {
     unsigned rss, uss, dirty; /* dirty: private and written */
