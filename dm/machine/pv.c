@@ -29,29 +29,31 @@ struct pv {
     struct pv_bus *bus;
 };
 
-static struct disk *find_disk(void *arg, const char *path)
+/* The emulated drive that a PV disk stands beside: the first, where several have one image. */
+static struct drive *find_twin(struct machine *m, const char *path)
 {
-    struct machine *m = arg;
-
-    for (unsigned i = 0; i < m->drive_count; i++) {
-        struct disk *disk = drive_disk(m->drives[i]);
-
-        if (disk && !strcmp(disk_path(disk), path))
-            return disk_ref(disk);
-    }
-    return NULL;
-}
-
-static void find_policy(void *arg, const char *path, enum error_policy policy[2])
-{
-    struct machine *m = arg;
-
     for (unsigned i = 0; i < m->drive_count; i++) {
         const struct disk *disk = drive_disk(m->drives[i]);
 
         if (disk && !strcmp(disk_path(disk), path))
-            drive_policy(m->drives[i], policy);
+            return m->drives[i];
     }
+    return NULL;
+}
+
+static struct disk *find_disk(void *arg, const char *path)
+{
+    struct drive *twin = find_twin(arg, path);
+
+    return twin ? disk_ref(drive_disk(twin)) : NULL;
+}
+
+static void find_policy(void *arg, const char *path, enum error_policy policy[2])
+{
+    struct drive *twin = find_twin(arg, path);
+
+    if (twin)
+        drive_policy(twin, policy);
 }
 
 static void disk_failed(void *arg, const char *device, const struct drive_error *what)

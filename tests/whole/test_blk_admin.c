@@ -286,10 +286,11 @@ static void hold_good(struct guest_blk *b, unsigned good)
     }
 }
 
-static int open_small(struct dm *dm, struct guest_blk *b, const char *werror)
+/* With this policy of the emulated drive beside it (NULL: there is none), and that of a second one. */
+static int open_small(struct dm *dm, struct guest_blk *b, const char *werror, const char *second)
 {
-    char drive[128];
-    const char *more[] = { "-drive", drive, NULL };
+    char drive[2][160];
+    const char *more[] = { "-drive", drive[0], second ? "-drive" : NULL, drive[1], NULL };
     struct dm_config config = { .vcpus = 1, .more = werror ? more : NULL };
     int fd;
 
@@ -297,8 +298,10 @@ static int open_small(struct dm *dm, struct guest_blk *b, const char *werror)
     fd = open(image, O_RDWR | O_CREAT, 0600);
     CHECK_EQ(ftruncate(fd, DISK_BYTES), 0);
     close(fd);
-    snprintf(drive, sizeof(drive), "file=%s,if=ide,index=0,media=disk,format=raw,werror=%s", image,
-             werror);
+    for (int i = 0; i < 2; i++)
+        snprintf(drive[i], sizeof(drive[i]),
+                 "file=%s,if=ide,index=%d,media=disk,format=raw,werror=%s", image, i,
+                 i && second ? second : werror ? werror : "report");
     dm_open(dm, &config);
     snprintf(params, sizeof(params), "aio:%s", image);
     guest_blk_add(b, DEVID, params, false);
@@ -317,12 +320,49 @@ TEST(a_full_file_system_is_an_error_to_the_guest_and_an_event_that_names_the_dis
         skip();
         return;
     }
-    qmp = open_small(&dm, &b, NULL);
+    qmp = open_small(&dm, &b, NULL, NULL);
     fill_up(&b, &good);
     CHECK(good > 4 && good <= 16);
     await_event(qmp, "BLOCK_IO_ERROR", "\"device\":\"xvda\"");
     CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_FLUSH, 0, 0), 0);
     hold_good(&b, good);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm, qmp);
+    umount(SMALL);
+}
+
+/* How often the drive of this name was written to. */
+static int writes_of(int qmp, const char *drive)
+{
+    char *answer = qmp_say(qmp, "{\"execute\":\"query-blockstats\"}\n"), *at;
+    int n = -1;
+
+    at = answer ? strstr(answer, drive) : NULL;
+    at = at ? strstr(at, "wr_operations") : NULL;
+    if (!at || sscanf(at, "wr_operations\": %d", &n) != 1)
+        fail_msg("no writes of %s in %s", drive, answer ? answer : "nothing");
+    free(answer);
+    return n;
+}
+
+TEST(of_two_drives_with_one_image_the_first_is_the_one_a_pv_disk_shares_with_its_policy)
+{
+    struct guest_blk b;
+    unsigned good;
+    struct dm dm;
+    int qmp;
+
+    if (!mount_small()) {
+        skip();
+        return;
+    }
+    qmp = open_small(&dm, &b, "report", "stop");
+    fill_up(&b, &good);
+    CHECK(good > 4 && good <= 16);
+    await_event(qmp, "BLOCK_IO_ERROR", "\"action\":\"report\"");
+    says(qmp, "{\"execute\":\"query-status\"}\n", "\"running\":true");
+    CHECK(writes_of(qmp, "ide0-hd0") >= (int)good);
+    CHECK_EQ(writes_of(qmp, "ide0-hd1"), 0);
     CHECK(guest_blk_disconnect(&b));
     close_pc(&dm, qmp);
     umount(SMALL);
@@ -339,7 +379,7 @@ TEST(werror_stop_keeps_the_request_until_the_machine_goes_on)
         skip();
         return;
     }
-    qmp = open_small(&dm, &b, "stop");
+    qmp = open_small(&dm, &b, "stop", NULL);
     fill_up(&b, &good);
     CHECK(good > 4 && good <= 16);
     await_event(qmp, "BLOCK_IO_ERROR", "\"action\":\"stop\"");
@@ -366,7 +406,7 @@ TEST(a_machine_that_stopped_so_lets_its_frontend_go)
         skip();
         return;
     }
-    qmp = open_small(&dm, &b, "enospc");
+    qmp = open_small(&dm, &b, "enospc", NULL);
     fill_up(&b, &good);
     await_event(qmp, "BLOCK_IO_ERROR", "\"nospace\":true");
     CHECK(guest_blk_disconnect(&b));
