@@ -321,7 +321,7 @@ int blkdebug_open(struct disk **out, const struct disk_config *config, struct er
         goto fail;
     b->disk.bytes = b->below->bytes;
     b->disk.sector_size = b->below->sector_size;
-    atomic_store(&b->disk.can_discard, disk_can_discard(b->below));
+    atomic_store(&b->disk.takes_discard, disk_takes_discard(b->below));
     *out = &b->disk;
     return 0;
 

@@ -82,6 +82,7 @@ int disk_init(struct disk *disk, const struct disk_ops *ops, const struct disk_c
 {
     disk->ops = ops;
     disk->readonly = config->readonly;
+    disk->offers_discard = config->discard && !config->readonly;
     disk->sector_size = UNIT;
     atomic_store(&disk->openers, 1);
     disk->path = name_of(config->path);
@@ -139,7 +140,12 @@ bool disk_readonly(const struct disk *disk)
 
 bool disk_can_discard(const struct disk *disk)
 {
-    return atomic_load(&disk->can_discard);
+    return disk->offers_discard && disk_takes_discard(disk);
+}
+
+bool disk_takes_discard(const struct disk *disk)
+{
+    return atomic_load(&disk->takes_discard);
 }
 
 const char *disk_path(const struct disk *disk)
@@ -197,7 +203,7 @@ static int judge(const struct disk *disk, const struct disk_request *req)
         return 0;
     if (changes_data(req) && disk->readonly)
         return -EROFS;
-    if (req->op == DISK_DISCARD && !disk_can_discard(disk))
+    if (req->op == DISK_DISCARD && !disk_takes_discard(disk))
         return -EOPNOTSUPP;
     if (req->offset % UNIT || req->length % UNIT)
         return -EINVAL;

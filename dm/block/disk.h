@@ -46,7 +46,9 @@ int disk_resize(struct disk *disk, uint64_t bytes, struct error *err);
 /* The medium's own unit, 512 or 4096. Transfers of 512 always work; the host may have to read first. */
 unsigned disk_sector_size(const struct disk *disk);
 bool disk_readonly(const struct disk *disk);
-bool disk_can_discard(const struct disk *disk);
+bool disk_can_discard(const struct disk *disk); /* and is to: discard=unmap */
+/* Whether it could, whatever its opener was told: for another one who was told himself. */
+bool disk_takes_discard(const struct disk *disk);
 /* Goes up when a write, zero or discard begins and when it ends. Any thread. For caches above. */
 uint64_t disk_changes(const struct disk *disk);
 const char *disk_path(const struct disk *disk);   /* as configured */

@@ -25,7 +25,8 @@ struct disk {
     _Atomic(uint64_t) bytes; /* grows under requests */
     unsigned sector_size;
     bool readonly;
-    atomic_bool can_discard;
+    bool offers_discard;         /* its opener was told so */
+    atomic_bool takes_discard;   /* image and host can; the host may say otherwise when it is asked */
     atomic_uint openers;
     atomic_uint_fast64_t changes;
     struct {

@@ -40,7 +40,7 @@ int null_open(struct disk **out, const struct disk_config *config, struct error 
         return rc;
     }
     d->bytes = SIZE;
-    atomic_store(&d->can_discard, config->discard && !config->readonly);
+    atomic_store(&d->takes_discard, !config->readonly);
     *out = d;
     return 0;
 }

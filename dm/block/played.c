@@ -63,7 +63,8 @@ int disk_open_played(struct disk **out, struct tape *tape, struct error *err)
     disk->sector_size = (unsigned)tape_take_number(tape);
     flags = tape_take_number(tape);
     disk->readonly = flags & 1;
-    atomic_store(&disk->can_discard, flags >> 1 & 1);
+    disk->offers_discard = flags >> 1 & 1;
+    atomic_store(&disk->takes_discard, disk->offers_discard);
     disk->first = calloc(1, FIRST_BYTES);
     if (!disk->first) {
         disk_close(disk);

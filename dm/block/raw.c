@@ -200,7 +200,7 @@ int raw_open(struct disk **out, const struct disk_config *config, struct error *
         disk_close(&r->disk);
         return rc;
     }
-    atomic_store(&r->disk.can_discard, config->discard && !config->readonly);
+    atomic_store(&r->disk.takes_discard, !config->readonly);
     *out = &r->disk;
     return 0;
 }
@@ -358,7 +358,7 @@ static void discarded(struct io *io, int64_t result)
         return;
     }
     if (unsupported(result)) { /* only a hint: from now on we do not offer it */
-        atomic_store(&io->req->priv.disk->can_discard, false);
+        atomic_store(&io->req->priv.disk->takes_discard, false);
         result = 0;
     }
     changed(io, result < 0 ? (int)result : 0);

@@ -34,7 +34,7 @@ struct blkback {
     char name[32]; /* "xvda" */
     uint64_t told; /* sectors, to the frontend */
     enum error_policy errors[2];
-    bool readonly, cdrom;
+    bool readonly, cdrom, discard;
     unsigned unit;
     struct grants *grants; /* of the rings; mapped and unmapped on the machine loop */
     struct ring rings[QUEUES_MOST];
@@ -90,6 +90,7 @@ static int open_image(struct pv_device *dev, struct blkback *b, struct error *er
 
     c.discard = flag(dev, "discard-enable", !c.readonly);
     b->readonly = c.readonly;
+    b->discard = c.discard && !c.readonly;
     if (rc == 0 && !*c.path)
         rc = error_set(err, -EAGAIN, "%s: the drive is empty", pv_name(dev));
     if (rc == 0 && host->find_disk)
@@ -148,7 +149,7 @@ static int write_features(struct pv_device *dev, struct blkback *b, struct error
         { "physical-sector-size", b->unit },
         { "sectors", b->told },
         { "info", bits },
-        { "feature-discard", !b->readonly && disk_can_discard(b->disk) },
+        { "feature-discard", b->discard && disk_takes_discard(b->disk) },
         { "discard-granularity", 4096 },
         { "discard-alignment", 0 },
         { "discard-secure", 0 },
@@ -314,7 +315,7 @@ static int connect(struct pv_device *dev, struct error *err)
 {
     struct blkback *b = pv_state(dev);
     struct blk_queue_config c = { .disk = b->disk, .readonly = b->readonly, .unit = b->unit,
-                                  .name = pv_name(dev), .broken = on_broken, .failed = on_failed,
+                                  .discard = b->discard, .name = pv_name(dev), .broken = on_broken, .failed = on_failed,
                                   .errors = { b->errors[0], b->errors[1] } };
     uint64_t queues, order, persistent;
     bool several;

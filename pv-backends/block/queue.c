@@ -446,7 +446,7 @@ static bool prepare(struct work *w)
         if (w->words.sector > sectors || w->words.sectors > sectors - w->words.sector ||
             w->words.sector % (q->c.unit / BLK_SECTOR) || w->words.sectors % (q->c.unit / BLK_SECTOR))
             w->status = BLK_ERROR;
-        else if (!disk_can_discard(q->c.disk))
+        else if (!q->c.discard || !disk_takes_discard(q->c.disk))
             w->status = BLK_NOT_SUPPORTED;
         return true;
     }

@@ -24,7 +24,7 @@ struct blk_queue_config {
     size_t ring_bytes;
     enum blk_layout layout;
     uint32_t port;          /* the frontend's event channel */
-    bool readonly, persistent;
+    bool readonly, persistent, discard;
     unsigned unit;          /* 512 or 4096: what segments are whole multiples of */
     const char *name;       /* for sentences: "qdisk 51712"; outlives the queue */
     /* The frontend broke the ring's rules, or its event channel is no good. The I/O loop's. */

@@ -140,6 +140,32 @@ TEST(a_disk_that_an_emulated_drive_has_too_grows_for_both)
     resize(true);
 }
 
+/* libxl tells the emulated drive nothing of discards, and the backend whether to. */
+TEST(a_disk_that_an_emulated_drive_has_too_is_discarded_where_the_toolstack_says_so)
+{
+    struct guest_blk b;
+    struct stat st;
+    struct dm dm;
+    int qmp = open_pc(&dm, &b, true), status;
+
+    for (int allowed = 1; allowed >= 0; allowed--) { /* which is what a missing node says */
+        CHECK(guest_blk_connect(&b, &plain));
+        CHECK_EQ(guest_pv_number(b.pv.back, "feature-discard", 9), allowed);
+        memset(guest_blk_buffer(&b, 0, 0), 7, 65536);
+        CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_WRITE, 128, 65536), 0);
+        CHECK(guest_blk_put_discard(&b, 0, 0, 128, 128));
+        guest_blk_kick(&b, 0);
+        CHECK(guest_blk_take(&b, 0, &(unsigned){ 0 }, &status, END_MS));
+        CHECK_EQ(status, allowed ? 0 : -2);
+        CHECK_EQ(stat(image, &st), 0);
+        CHECK_EQ(st.st_blocks, allowed ? 0 : 128);
+        CHECK(guest_blk_disconnect(&b));
+        guest_pv_put(b.pv.back, "discard-enable", "0");
+        guest_pv_state(&b.pv, 1);
+    }
+    close_pc(&dm, qmp);
+}
+
 TEST(an_image_that_grew_by_itself_is_seen_when_the_toolstack_writes_or_a_frontend_connects)
 {
     struct guest_blk b;

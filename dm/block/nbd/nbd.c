@@ -461,8 +461,7 @@ static int take_features(struct nbd *n, const struct disk_config *config, struct
     n->can_flush = n->lib.can_flush(n->h) > 0;
     n->fua = n->lib.can_fua(n->h) > 0;
     n->can_zero = n->lib.can_zero(n->h) > 0;
-    atomic_store(&n->disk.can_discard,
-                 config->discard && !config->readonly && n->lib.can_trim(n->h) > 0);
+    atomic_store(&n->disk.takes_discard, !config->readonly && n->lib.can_trim(n->h) > 0);
     return 0;
 }
 

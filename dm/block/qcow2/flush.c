@@ -178,7 +178,7 @@ static int leave(struct qcow2 *q, const struct freed *f)
             run++;
         }
     }
-    if (rc == 0 && q->discard && run && run == f->clusters)
+    if (rc == 0 && atomic_load(&q->punches) && run && run == f->clusters)
         image_punch(&q->img, f->host, run << q->cluster_bits);
     return rc;
 }

@@ -53,7 +53,7 @@ struct qcow2 {
     uint64_t incompatible, compatible, autoclear;
     bool zstd;
     bool has_bitmaps;
-    bool discard;
+    atomic_bool punches; /* what is given up is given back to the host */
     char *backing, *backing_format;
 
     /* Under the lock. */

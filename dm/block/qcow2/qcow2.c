@@ -165,7 +165,7 @@ int qcow2_open(struct disk **out, const struct disk_config *config, struct error
 
     if (!q)
         return error_set(err, -ENOMEM, "disk image %s: out of memory", config->path);
-    q->discard = config->discard;
+    atomic_store(&q->punches, config->discard);
     q->img.ops = NULL;
     rc = disk_init(&q->img.disk, &disk_ops, config, err);
     if (rc < 0) {
@@ -193,7 +193,7 @@ int qcow2_open(struct disk **out, const struct disk_config *config, struct error
         disk_close(&q->img.disk);
         return rc;
     }
-    atomic_store(&q->img.disk.can_discard, config->discard && !config->readonly);
+    atomic_store(&q->img.disk.takes_discard, !config->readonly);
     *out = &q->img.disk;
     return 0;
 }

@@ -320,6 +320,8 @@ void qcow2_clear(struct image *img, struct extent *e, bool discard)
     struct cursor c = { NULL, 0 }, own;
     struct spot spot = look(q, cluster, false, &c);
 
+    if (discard)
+        atomic_store(&q->punches, true);
     e->map = spot.map;
     if (spot.map == MAP_LOAD || spot.map == MAP_BAD)
         return;

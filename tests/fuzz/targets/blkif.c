@@ -450,6 +450,7 @@ static void begin(struct input *in)
                                                                                 : BLK_NATIVE,
                                   .port = how & 0x80 && how & 0x40 && how & 0x20 ? 0 : 5,
                                   .readonly = how & 4, .persistent = how & 2,
+                                  .discard = !(how & 4) && !(kinds & 0x40),
                                   .unit = how & 0x10 ? 4096 : 512, .name = "qdisk 1",
                                   .broken = on_broken };
     struct error err;
@@ -464,7 +465,7 @@ static void begin(struct input *in)
     if (disk_init(&disk, &ops, &dc, &err) < 0)
         abort();
     disk.bytes = DISK_BYTES;
-    atomic_store(&disk.can_discard, !dc.readonly && !(kinds & 0x40));
+    atomic_store(&disk.takes_discard, !dc.readonly);
     f.layout = c.layout;
     pv_ring_init(&f.ring, c.ring, c.ring_bytes, blk_slot_bytes(c.layout));
     f.ring.taken = f.answered = how & 0x20 ? 0xfffffff8u : 0;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "dm/base/bytes.h"
 #include "tests/kit/check.h"
@@ -152,4 +153,39 @@ TEST(every_cache_mode_and_queues_of_direct_io)
                    (struct image_ride){ .seed = i, .requests = 800, .depth = 16, .loops = 1,
                                         .longest = 100 * KIB });
     }
+}
+
+static uint64_t taken(const char *name)
+{
+    char path[200];
+    struct stat st;
+
+    image_path(path, sizeof(path), name);
+    CHECK_EQ(stat(path, &st), 0);
+    return (uint64_t)st.st_blocks * 512;
+}
+
+/* Whoever opened it did not say discard=unmap: it is asked for one by one. */
+TEST(what_is_discarded_is_given_back_to_the_host_with_the_next_flush)
+{
+    struct image_bench b;
+    uint8_t *bytes = malloc(8 * MIB);
+    uint64_t before;
+
+    memset(bytes, 7, 8 * MIB);
+    image_fill("base.raw", 16 * MIB, 1);
+    image_run("qemu-img create -q -f qcow2 -F raw -b base.raw d.qcow2");
+    image_open_bench(&b, "d.qcow2", (struct disk_config){ .format = "qcow2" });
+    CHECK_EQ(image_do(&b, DISK_WRITE, 0, bytes, 8 * MIB), 0);
+    CHECK_EQ(image_do(&b, DISK_FLUSH, 0, NULL, 0), 0);
+    before = taken("d.qcow2");
+    CHECK_EQ(image_do(&b, DISK_DISCARD, 4 * MIB, NULL, 4 * MIB), 0);
+    CHECK_EQ(image_do(&b, DISK_FLUSH, 0, NULL, 0), 0);
+    CHECK_EQ(before - taken("d.qcow2"), 4 * MIB);
+    CHECK_EQ(image_do(&b, DISK_READ, 4 * MIB, bytes, 4 * MIB), 0);
+    for (unsigned i = 0; i < 4 * MIB; i++)
+        CHECK_EQ(bytes[i], 0);
+    image_close_bench(&b);
+    image_run("qemu-img check -q d.qcow2");
+    free(bytes);
 }

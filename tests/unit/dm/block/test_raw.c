@@ -298,13 +298,19 @@ TEST(discard_gives_blocks_back_and_zero_keeps_none_of_the_data)
     }
 }
 
-TEST(discard_is_refused_where_it_was_not_asked_for)
+TEST(discard_is_offered_where_it_was_asked_for_and_taken_from_others_too)
 {
     struct bench b;
 
     bench_open(&b, 4096, (struct disk_config){ 0 }, false);
     CHECK(!disk_can_discard(b.disk));
-    CHECK_EQ(perform(&b, DISK_DISCARD, 0, 4096, NULL, 0), -EOPNOTSUPP);
+    CHECK(disk_takes_discard(b.disk));
+    CHECK_EQ(perform(&b, DISK_DISCARD, 0, 4096, NULL, 0), 0);
+    bench_close(&b);
+    bench_open(&b, 4096, (struct disk_config){ .readonly = true, .discard = true }, false);
+    CHECK(!disk_can_discard(b.disk));
+    CHECK(!disk_takes_discard(b.disk));
+    CHECK_EQ(perform(&b, DISK_DISCARD, 0, 4096, NULL, 0), -EROFS);
     bench_close(&b);
 }
 
