@@ -113,9 +113,17 @@ uint64_t disk_bytes(const struct disk *disk)
     return disk->bytes;
 }
 
-int disk_resize(struct disk *disk, uint64_t bytes, struct error *err)
+void disk_look(struct disk *disk)
 {
-    if (bytes && bytes < disk->bytes)
+    struct error err;
+
+    if (disk->ops->resize) /* else it stays as it is, as it does where that fails */
+        disk->ops->resize(disk, 0, NULL, &err);
+}
+
+int disk_resize(struct disk *disk, uint64_t bytes, const struct disk_later *later, struct error *err)
+{
+    if (bytes < disk->bytes)
         return error_set(err, -EINVAL,
                          "disk image %s has %llu bytes, and does not shrink to %llu while it is in use",
                          disk->path, (unsigned long long)disk->bytes, (unsigned long long)bytes);
@@ -123,9 +131,10 @@ int disk_resize(struct disk *disk, uint64_t bytes, struct error *err)
         return error_set(err, -EINVAL, "disk image %s: a size of %llu bytes is no multiple of %u",
                          disk->path, (unsigned long long)bytes, UNIT);
     if (!disk->ops->resize)
-        return error_set(err, -ENOTSUP, "disk image %s: format %s does not change its size in use",
+        return error_set(err, -ENOTSUP,
+                         "disk image %s: format %s does not change its size in use; end the guest first",
                          disk->path, disk->ops->name);
-    return disk->ops->resize(disk, bytes, err);
+    return disk->ops->resize(disk, bytes, later, err);
 }
 
 unsigned disk_sector_size(const struct disk *disk)

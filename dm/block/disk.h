@@ -39,10 +39,18 @@ void disk_close(struct disk *disk); /* drops one opener; no request of his is in
 
 uint64_t disk_bytes(const struct disk *disk);
 /*
- * Makes it larger while it is in use, and its file too; 0: as large as the file or block device has
- * become by itself. It never shrinks: -EINVAL. The machine loop's.
+ * Makes it larger while it is in use, and its file too: 0, or DISK_LATER where tables must be written
+ * first, and done() then tells how that went (err is NULL: well). It never shrinks: -EINVAL. The
+ * machine loop's, which `later` names.
  */
-int disk_resize(struct disk *disk, uint64_t bytes, struct error *err);
+struct disk_later {
+    struct loop *loop;
+    void (*done)(void *arg, const struct error *err);
+    void *arg;
+};
+#define DISK_LATER 1
+int disk_resize(struct disk *disk, uint64_t bytes, const struct disk_later *later, struct error *err);
+void disk_look(struct disk *disk); /* it becomes as large as its file or block device has become */
 /* The medium's own unit, 512 or 4096. Transfers of 512 always work; the host may have to read first. */
 unsigned disk_sector_size(const struct disk *disk);
 bool disk_readonly(const struct disk *disk);

@@ -15,7 +15,8 @@ struct disk_ops {
     void (*submit)(struct disk *disk, struct disk_queue *queue, struct disk_request *req);
     void (*close)(struct disk *disk); /* frees it too */
     /* As disk_resize(), sets `bytes`; NULL: it cannot. */
-    int (*resize)(struct disk *disk, uint64_t bytes, struct error *err);
+    int (*resize)(struct disk *disk, uint64_t bytes, const struct disk_later *later,
+                  struct error *err);
 };
 
 struct disk {

@@ -63,7 +63,8 @@ static void raw_close(struct disk *disk)
 static void raw_submit(struct disk *disk, struct disk_queue *queue, struct disk_request *req);
 
 /* Requests are judged by the new size once it is there, so it grows first. */
-static int raw_resize(struct disk *disk, uint64_t bytes, struct error *err)
+static int raw_resize(struct disk *disk, uint64_t bytes, const struct disk_later *later,
+                      struct error *err)
 {
     struct raw *r = raw_of(disk);
     uint64_t now;

@@ -144,13 +144,26 @@ static void look_pv(void *arg, struct pv_device *dev)
     blkback_look(dev);
 }
 
+static void resized(void *arg, const struct error *err)
+{
+    struct command *cmd = arg;
+
+    machine_walk_pv(cmd->machine, look_pv, NULL);
+    if (err)
+        fail(cmd, err);
+    else
+        command_return(cmd, NULL);
+}
+
 /* An emulated controller and a PV frontend may have the same disk: both are given the new size. */
 void run_block_resize(struct command *cmd)
 {
     struct search s = { .name = command_text(cmd, "device") };
     json_int_t size = command_int(cmd, "size", -1);
+    struct disk_later later = { .loop = cmd->machine->loop, .done = resized, .arg = cmd };
     struct drive *d = s.name ? find_drive(cmd, s.name) : NULL;
     struct error err;
+    int rc;
 
     if (d)
         s.disk = drive_disk(d);
@@ -162,11 +175,10 @@ void run_block_resize(struct command *cmd)
         command_fail(cmd, "DeviceNotFound", "Device '%s' not found, or nothing is inserted", s.name);
     else if (size < 0)
         command_fail(cmd, "GenericError", "Parameter 'size' expects a >0 size");
-    else if (disk_resize(s.disk, (uint64_t)size, &err) < 0)
-        fail(cmd, &err);
     else {
-        machine_walk_pv(cmd->machine, look_pv, NULL);
-        command_return(cmd, NULL);
+        rc = disk_resize(s.disk, (uint64_t)size, &later, &err);
+        if (rc != DISK_LATER)
+            resized(cmd, rc < 0 ? &err : NULL);
     }
 }
 

@@ -100,7 +100,7 @@ static int open_image(struct pv_device *dev, struct blkback *b, struct error *er
         b->disk = NULL;
     }
     if (rc == 0 && b->disk)
-        disk_resize(b->disk, 0, NULL); /* it may have grown since the machine opened it */
+        disk_look(b->disk); /* it may have grown since the machine opened it */
     if (rc == 0 && !b->disk)
         rc = disk_open(&b->disk, &c, err);
     b->errors[0] = b->errors[1] = ERRORS_REPORT;
@@ -387,7 +387,7 @@ void blkback_look(struct pv_device *dev)
 
     if (pv_class_of(dev) != &blkback_class || !b->disk)
         return;
-    disk_resize(b->disk, 0, NULL); /* of formats that cannot: it stays as it is */
+    disk_look(b->disk);
     sectors = disk_bytes(b->disk) / BLK_SECTOR;
     if (sectors == b->told)
         return;

@@ -132,6 +132,10 @@ bool qcow2_dirty(struct image *img);
 int qcow2_flush(struct image *img);
 int qcow2_reclaim(struct qcow2 *q);
 
+/* grow.c: struct disk_ops has it */
+int qcow2_resize(struct disk *disk, uint64_t bytes, const struct disk_later *later,
+                 struct error *err);
+
 /* rebuild.c: of an image with the dirty bit */
 int qcow2_rebuild(struct qcow2 *q, struct error *err);
 

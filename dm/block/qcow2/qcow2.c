@@ -61,7 +61,7 @@ static const struct image_ops ops = {
 };
 
 static const struct disk_ops disk_ops = { .name = "qcow2", .submit = image_submit,
-                                          .close = image_close };
+                                          .close = image_close, .resize = qcow2_resize };
 
 /* ---- Opening ---- */
 
