@@ -15,11 +15,13 @@ class Qmp:
         check("QMP" in json.loads(self.file.readline()), "QMP does not greet")
         self.command("qmp_capabilities")
 
-    def command(self, name):
-        self.socket.sendall(json.dumps({"execute": name, "id": name}).encode() + b"\r\n")
+    def command(self, name, **arguments):
+        words = {"execute": name, "id": name, "arguments": arguments}
+        self.socket.sendall(json.dumps(words).encode() + b"\r\n")
         while True:
             answer = json.loads(self.file.readline())
             if answer.get("id") == name:
+                check("return" in answer, "QMP %s: %s", name, answer.get("error"))
                 return answer["return"]
 
     def close(self):
