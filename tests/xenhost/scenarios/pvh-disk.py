@@ -1,46 +1,56 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 500
-# A PVH guest, whose only device model is the process for its backends that xl starts (-machine xenpv): its
-# disk is written and verified from both sides, one is added and taken away, and nothing is left at the end.
-import hashlib
+# limit: 900
+# A PVH guest, whose only device model is the process for its backends that xl starts (-machine xenpv): disks
+# of all formats are written and verified from both sides, one is added and taken away, the guest reboots
+# ten times, is destroyed under load, and nothing is left at the end.
 import os
 
 import hardware
 from guest import BASE_CMDLINE, Guest, blank_disk
+from pvdisk import Images, await_disk, grants, nothing_left, qdisk, read, write_and_verify
 from scenario import GUEST_FILES, check, check_equal, main, only_ours, run, say, wait_until
 
-MIB = 1 << 20
-
-
-def qdisk(vdev, image):
-    return "format=raw,vdev=%s,access=rw,backendtype=qdisk,target=%s" % (vdev, image)
+REBOOTS = 10
 
 
 def scenario():
     only_ours()
-    first, second = (blank_disk(n + ".img", 40) for n in ("xvda", "xvdb"))
+    images = Images({"raw": "xvda", "qcow2": "xvdb", "vhd": "xvdc", "nbd": "xvdd"})
     guest = Guest(line="console", type="pvh", kernel=os.path.join(GUEST_FILES, "vmlinuz"),
-                  ramdisk=os.path.join(GUEST_FILES, "initrd"), disk=[qdisk("xvda", first)], serial=None, vnc=None,
+                  ramdisk=os.path.join(GUEST_FILES, "initrd"), disk=images.xl(), serial=None, vnc=None, vcpus=2,
                   vnclisten=None, boot=None, cmdline=BASE_CMDLINE.replace("console=ttyS0,115200", "console=hvc0"))
     guest.create()
     with open("/proc/%d/cmdline" % guest.dm_pid()) as f:
         check("xenpv" in f.read().split("\0"), "the device model of a PVH guest is not for backends")
     guest.wait_ready()
-    wait_until(lambda: "xvda" in guest.sh("ls /sys/block"), 40, "the disk in the guest")
-    for name, image in (("xvda", first), ("xvdb", second)):
-        if image == second:
-            run("xl", "block-attach", guest.name, qdisk("xvdb", second))
-            wait_until(lambda: "xvdb" in guest.sh("ls /sys/block"), 40, "the second disk in the guest")
-        guest.sh("dd if=/dev/urandom of=/dev/%s bs=256k count=128 iflag=fullblock oflag=direct conv=fsync 2>/dev/null" % name,
-                 timeout=200)
-        got = guest.sh("dd if=/dev/%s bs=256k count=128 iflag=direct 2>/dev/null | sha256sum" % name, timeout=200).split()[0]
-        with open(image, "rb") as f:
-            check_equal(got, hashlib.sha256(f.read(32 * MIB)).hexdigest(), "%s as the guest and the host read it" % name)
-    run("xl", "block-detach", guest.name, "xvdb")
-    wait_until(lambda: "xvdb" not in guest.sh("ls /sys/block"), 40, "the second disk to go")
-    say("guest: 32 MiB written and verified on each of two disks; one was added and taken away")
+    images.write_and_verify(guest)
+    more = blank_disk("more.img", 16)
+    run("xl", "block-attach", guest.name, qdisk("xvdf", more))
+    await_disk(guest, "xvdf")
+    write_and_verify(guest, "xvdf", more, 8)
+    run("xl", "block-detach", guest.name, "xvdf")
+    await_disk(guest, "xvdf", there=False)
+    say("guest: a disk was added, used and taken away")
+    ends = {name: read(guest, name, 4) for name in ("xvda", "xvdb", "xvdc", "xvdd")}
+    for i in range(REBOOTS):
+        before = guest.domid
+        guest.sh("reboot -f &", ok=False)
+        wait_until(lambda: guest.find() and guest.domid != before, 60, "the guest to reboot")
+        guest.open_serial()
+        guest.wait_ready()
+        for name in list(ends) if i in (0, REBOOTS - 1) else ["xvdb"]:
+            await_disk(guest, name)
+            check_equal(read(guest, name, 4), ends[name], "%s after reboot %d" % (name, i + 1))
+        hardware.check_no_traces(before)
+        left = grants(before)
+        check(not left, "after reboot %d Xen has grants of the guest before: %s", i + 1, left)
+    say("guest: rebooted %d times, its disks are as they were" % REBOOTS)
+    guest.sh("(while :; do dd if=/dev/xvdb of=/dev/null bs=1M iflag=direct 2>/dev/null; done) & "
+             "(while :; do dd if=/dev/xvdd of=/dev/null bs=64k iflag=direct 2>/dev/null; done) & sleep 1", ok=False)
     guest.destroy()
-    hardware.check_no_traces(guest.domid)
+    nothing_left(guest.domid)
+    say("destroyed under load: nothing is left")
+    images.here()
 
 
 main(scenario)
