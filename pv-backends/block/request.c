@@ -91,6 +91,9 @@ bool blk_judge(const struct blk_segment *segments, unsigned count, uint64_t sect
     unsigned each = unit / BLK_SECTOR;
     uint64_t sectors = 0;
 
+    *length = 0;
+    if (!count) /* a flush without data: Linux leaves sector ~0 in it */
+        return true;
     for (unsigned i = 0; i < count; i++) {
         const struct blk_segment *s = &segments[i];
 

@@ -41,7 +41,7 @@ bool blk_parse(enum blk_layout layout, const uint8_t slot[BLK_SLOT_MOST], struct
 void blk_parse_segments(const uint8_t *page, unsigned count, struct blk_segment *segments);
 /*
  * Whether the segments are whole pieces of pages in units of `unit` bytes (512 or 4096), and together
- * lie on a disk of `bytes`. *length: their sum.
+ * lie on a disk of `bytes`. *length: their sum. Without any the sector means nothing.
  */
 bool blk_judge(const struct blk_segment *segments, unsigned count, uint64_t sector, uint64_t bytes,
                unsigned unit, uint64_t *length);

@@ -212,6 +212,22 @@ TEST(a_response_leaks_nothing)
     close_pc(&dm);
 }
 
+/* What Linux leaves in it is ~0; told of an error, it never flushes that disk again. */
+TEST(the_sector_of_a_flush_without_data_means_nothing)
+{
+    struct guest_blk b;
+    struct dm dm;
+
+    open_pc(&dm, &b, false);
+    CHECK(guest_blk_connect(&b, &plain));
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_FLUSH, ~0ull, 0), OKAY);
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_BARRIER, ~0ull, 0), OKAY);
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_FLUSH, ~0ull, 4096), ERROR);
+    serves(&b);
+    CHECK(guest_blk_disconnect(&b));
+    close_pc(&dm);
+}
+
 TEST(a_flush_with_data_is_a_write_to_a_disk_for_reading)
 {
     struct guest_blk b;
