@@ -63,7 +63,7 @@ void guest_fb_prepare(struct guest_fb *f, const struct guest_fb_config *c)
     fill_directories(f, c->narrow ? 4 : 8);
 }
 
-void guest_fb_offer(struct guest_fb *f, const struct guest_fb_config *c)
+void guest_fb_name(struct guest_fb *f, const struct guest_fb_config *c)
 {
     f->port = guest_channel();
     f->seen = simxen()->remotes[f->port].wakes;
@@ -76,6 +76,11 @@ void guest_fb_offer(struct guest_fb *f, const struct guest_fb_config *c)
     else
         guest_pv_drop(f->pv.front, "protocol");
     guest_pv_put(f->pv.front, "feature-update", "%d", c->updates);
+}
+
+void guest_fb_offer(struct guest_fb *f, const struct guest_fb_config *c)
+{
+    guest_fb_name(f, c);
     guest_pv_state(&f->pv, 3);
 }
 

@@ -27,8 +27,9 @@ struct guest_fb {
 };
 
 void guest_fb_add(struct guest_fb *f, unsigned devid);
-/* In parts, for frontends that lie: the page and its directories; the nodes, and state 3. */
+/* In parts, for frontends that lie: the page and its directories; the nodes; those, and state 3. */
 void guest_fb_prepare(struct guest_fb *f, const struct guest_fb_config *c);
+void guest_fb_name(struct guest_fb *f, const struct guest_fb_config *c);
 void guest_fb_offer(struct guest_fb *f, const struct guest_fb_config *c);
 bool guest_fb_connect(struct guest_fb *f, const struct guest_fb_config *c);
 bool guest_fb_disconnect(struct guest_fb *f);

@@ -10,19 +10,11 @@
 #include "tests/guest/fb.h"
 #include "tests/guest/guest.h"
 #include "tests/kit/check.h"
+#include "tests/kit/noise.h"
 #include "tests/oracle/oracle.h"
 #include "tests/oracle/picture.h"
 
 static struct guest_fb fb;
-
-static uint32_t noise(uint32_t i)
-{
-    i = (i ^ 61) ^ i >> 16;
-    i *= 9;
-    i ^= i >> 4;
-    i *= 0x27d4eb2d;
-    return i ^ i >> 15;
-}
 
 static void scatter(uint32_t seed)
 {

@@ -12,6 +12,7 @@
 #include "tests/guest/guest.h"
 #include "tests/guest/vga.h"
 #include "tests/kit/check.h"
+#include "tests/kit/noise.h"
 #include "tests/oracle/machines.h"
 #include "tests/oracle/oracle.h"
 #include "tests/oracle/picture.h"
@@ -27,15 +28,6 @@ static void screen(struct transcript *t, const struct dm *dm, unsigned bits, con
 static unsigned colour_bits(unsigned bpp)
 {
     return bpp == 8 ? 6 : bpp <= 16 ? 5 : 8;
-}
-
-static uint32_t noise(uint32_t i)
-{
-    i = (i ^ 61) ^ i >> 16;
-    i *= 9;
-    i ^= i >> 4;
-    i *= 0x27d4eb2d;
-    return i ^ i >> 15;
 }
 
 /* Posted, as Xen does with the window. */

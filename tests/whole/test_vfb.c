@@ -11,6 +11,7 @@
 #include "tests/guest/guest.h"
 #include "tests/guest/kbd.h"
 #include "tests/kit/check.h"
+#include "tests/kit/noise.h"
 #include "tests/simxen/simxen.h"
 #include "tests/simxen/store.h"
 #include "tests/whole/run.h"
@@ -46,15 +47,6 @@ static void close_guest(struct dm *dm)
 }
 
 /* ---- Pictures ---- */
-
-static uint32_t noise(uint32_t i)
-{
-    i = (i ^ 61) ^ i >> 16;
-    i *= 9;
-    i ^= i >> 4;
-    i *= 0x27d4eb2d;
-    return i ^ i >> 15;
-}
 
 /* The nearest of 256 shades to value / most. */
 static uint32_t shade(uint32_t value, uint32_t most)
@@ -133,6 +125,22 @@ static void show(const struct guest_fb_config *c, uint32_t seed)
     guest_pv_state(&fb.pv, 4);
 }
 
+/* The same from the start to the end of a test. */
+static void open_shown(struct dm *dm, const struct guest_fb_config *c, uint32_t seed)
+{
+    open_guest(dm);
+    look(dm);
+    show(c, seed);
+    await_picture(c, seed);
+}
+
+static void close_shown(struct dm *dm)
+{
+    viewer_close(&viewer);
+    CHECK(guest_fb_disconnect(&fb));
+    close_guest(dm);
+}
+
 /* ---- Pictures arrive ---- */
 
 TEST(a_viewer_sees_every_depth_of_both_kinds_of_guest)
@@ -181,13 +189,8 @@ TEST(more_frames_than_one_directory_holds)
     struct guest_fb_config c = { .width = 1280, .height = 1024, .depth = 32, .updates = true };
     struct dm dm;
 
-    open_guest(&dm);
-    look(&dm);
-    show(&c, 5);
-    await_picture(&c, 5);
-    viewer_close(&viewer);
-    CHECK(guest_fb_disconnect(&fb));
-    close_guest(&dm);
+    open_shown(&dm, &c, 5);
+    close_shown(&dm);
 }
 
 /* The next update that has pixels; how many. */
@@ -211,19 +214,14 @@ TEST(of_an_update_only_what_differs_travels)
     struct guest_fb_config c = PICTURE;
     struct dm dm;
 
-    open_guest(&dm);
-    look(&dm);
-    show(&c, 1);
-    await_picture(&c, 1);
+    open_shown(&dm, &c, 1);
     for (int i = 0; i < 20; i++) {
         pixel(&c, 10 + i, 30, 0xff000001u + (uint32_t)i);
         guest_fb_update(&fb, 0, 20, 320, 40);
         CHECK_EQ(next_change(), 1);
         CHECK_EQ(viewer.pixels[30 * 320 + 10 + i], 1 + i);
     }
-    viewer_close(&viewer);
-    CHECK(guest_fb_disconnect(&fb));
-    close_guest(&dm);
+    close_shown(&dm);
 }
 
 TEST(what_a_frontend_does_not_tell_of_is_seen_all_the_same)
@@ -259,10 +257,7 @@ TEST(the_picture_changes_its_size_and_its_place)
     };
     struct dm dm;
 
-    open_guest(&dm);
-    look(&dm);
-    show(&c, 1);
-    await_picture(&c, 1);
+    open_shown(&dm, &c, 1);
     paint(&small, 8192, 2);
     guest_fb_resize(&fb, 200, 100, 512, 16, 8192);
     await_picture(&small, 2);
@@ -279,9 +274,7 @@ TEST(the_picture_changes_its_size_and_its_place)
     guest_fb_resize(&fb, 100, 0x7fffffff, 512, 16, 8192);
     await_picture(&small, 3);
     CHECK(atomic_load(guest_fb_word(&fb, GUEST_FB_OUT_CONS)) > 12);
-    viewer_close(&viewer);
-    CHECK(guest_fb_disconnect(&fb));
-    close_guest(&dm);
+    close_shown(&dm);
 }
 
 TEST(a_frontend_hears_when_somebody_looks_and_when_nobody_does)
@@ -337,10 +330,7 @@ TEST(a_frame_buffer_taken_away_while_somebody_looks)
     struct guest_fb_config c = PICTURE;
     struct dm dm;
 
-    open_guest(&dm);
-    look(&dm);
-    show(&c, 1);
-    await_picture(&c, 1);
+    open_shown(&dm, &c, 1);
     CHECK(guest_pv_remove(&fb.pv));
     CHECK_EQ(simxen()->live_frames, 0);
     await_picture(NULL, 0);
@@ -353,10 +343,7 @@ TEST(the_end_of_the_process_lets_go_of_the_frames)
     struct guest_fb_config c = PICTURE;
     struct dm dm;
 
-    open_guest(&dm);
-    look(&dm);
-    show(&c, 1);
-    await_picture(&c, 1);
+    open_shown(&dm, &c, 1);
     CHECK_EQ(dm_end(&dm, SIGTERM, END_MS), 0);
     CHECK_EQ(simxen()->live_frames, 0);
     viewer_close(&viewer);
@@ -374,20 +361,16 @@ struct lie {
 
 static void refuse(const struct lie *lie)
 {
+    CHECK(guest_pv_await(&fb.pv, 2));
     guest_fb_prepare(&fb, &lie->c);
     if (lie->offset)
         atomic_store(guest_fb_word(&fb, lie->offset), lie->value);
     if (lie->entry)
         put_le64(guest_fb_directory(), lie->entry);
-    guest_pv_put(fb.pv.back, "error", "none yet");
-    CHECK(guest_pv_await(&fb.pv, 2));
-    guest_fb_offer(&fb, &lie->c);
-    if (lie->key) { /* one that comes too late is another test's */
-        guest_pv_state(&fb.pv, 1);
-        CHECK(guest_pv_await(&fb.pv, 2));
+    guest_fb_name(&fb, &lie->c);
+    if (lie->key)
         guest_pv_put(fb.pv.front, lie->key, "%s", lie->text);
-        guest_pv_state(&fb.pv, 3);
-    }
+    guest_pv_state(&fb.pv, 3);
     CHECK(guest_pv_await(&fb.pv, 5));
     guest_pv_state(&fb.pv, 6);
     CHECK(guest_pv_await(&fb.pv, 6));
@@ -433,9 +416,7 @@ TEST(pages_that_lie_are_refused_and_the_next_one_is_seen)
         refuse(&lies[i]);
     show(&c, 9);
     await_picture(&c, 9);
-    viewer_close(&viewer);
-    CHECK(guest_fb_disconnect(&fb));
-    close_guest(&dm);
+    close_shown(&dm);
 }
 
 TEST(rings_that_lie_end_the_connection_and_the_next_one_is_well)
@@ -458,9 +439,7 @@ TEST(rings_that_lie_end_the_connection_and_the_next_one_is_well)
     show(&c, 1);
     look(&dm);
     await_picture(&c, 1);
-    viewer_close(&viewer);
-    CHECK(guest_fb_disconnect(&fb));
-    close_guest(&dm);
+    close_shown(&dm);
 }
 
 TEST(nodes_rewritten_while_connected_change_nothing)
@@ -477,9 +456,7 @@ TEST(nodes_rewritten_while_connected_change_nothing)
     for (unsigned offset = GUEST_FB_WIDTH; offset < 1024; offset += 4)
         atomic_store(guest_fb_word(&fb, offset), 0xffffffff);
     await_picture(&c, 1);
-    viewer_close(&viewer);
-    CHECK(guest_fb_disconnect(&fb));
-    close_guest(&dm);
+    close_shown(&dm);
 }
 
 static atomic_bool stop;
@@ -525,9 +502,7 @@ TEST(a_page_that_changes_all_the_time_does_no_harm)
     look(&dm);
     show(&c, 2);
     await_picture(&c, 2);
-    viewer_close(&viewer);
-    CHECK(guest_fb_disconnect(&fb));
-    close_guest(&dm);
+    close_shown(&dm);
 }
 
 /* ---- What the toolstack says, and who else is there ---- */
@@ -544,9 +519,7 @@ TEST(the_toolstack_limits_its_memory_and_what_is_over_is_cut)
     c.height = 512; /* is one MiB */
     await_picture(&c, 1);
     CHECK(simxen()->live_frames <= 257);
-    viewer_close(&viewer);
-    CHECK(guest_fb_disconnect(&fb));
-    close_guest(&dm);
+    close_shown(&dm);
 }
 
 TEST(a_picture_larger_than_a_screen_is_cut)
@@ -561,9 +534,7 @@ TEST(a_picture_larger_than_a_screen_is_cut)
         viewer_ask(&viewer, true);
         viewer_update(&viewer, END_MS);
     }
-    viewer_close(&viewer);
-    CHECK(guest_fb_disconnect(&fb));
-    close_guest(&dm);
+    close_shown(&dm);
 }
 
 TEST(there_is_one_screen_and_the_first_frame_buffer_has_it)
@@ -585,9 +556,7 @@ TEST(there_is_one_screen_and_the_first_frame_buffer_has_it)
     fb = first;
     look(&dm);
     await_picture(&c, 1);
-    viewer_close(&viewer);
-    CHECK(guest_fb_disconnect(&fb));
-    close_guest(&dm);
+    close_shown(&dm);
 }
 
 TEST(an_hvm_guest_keeps_its_own_display)
