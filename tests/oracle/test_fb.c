@@ -9,10 +9,12 @@
 #include "dm/base/bytes.h"
 #include "tests/guest/fb.h"
 #include "tests/guest/guest.h"
+#include "tests/guest/kbd.h"
 #include "tests/kit/check.h"
 #include "tests/kit/noise.h"
 #include "tests/oracle/oracle.h"
 #include "tests/oracle/picture.h"
+#include "tests/whole/viewer.h"
 
 static struct guest_fb fb;
 
@@ -108,6 +110,59 @@ static void sizes(struct transcript *t, const struct dm *dm, void *arg)
     hide();
 }
 
+/* A pixel or two are lost where QEMU scales. */
+static void point(struct transcript *t, struct guest_kbd *kbd, struct viewer *v, unsigned x, unsigned y)
+{
+    struct guest_kbd_event e;
+
+    viewer_pointer(v, x, y, 0);
+    do
+        CHECK(guest_kbd_read(kbd, &e, GUEST_STATE_MS));
+    while (e.type != GUEST_KBD_POSITION);
+    note(t, abs(e.a - (int)x) <= 2 && abs(e.b - (int)y) <= 2, "near-%u-%u", x, y);
+    note(t, (uint32_t)e.c, "at-%u-%u.z", x, y);
+}
+
+/* Until moves arrive: QEMU takes input some time after it says that it is connected. */
+static void warm_up(struct guest_kbd *kbd, struct viewer *v)
+{
+    struct guest_kbd_event e;
+    unsigned tries = 0;
+
+    do {
+        CHECK(tries++ < 50);
+        viewer_pointer(v, 3 + tries % 2, 3, 0);
+    } while (!guest_kbd_read(kbd, &e, 100));
+    while (guest_kbd_read(kbd, &e, 200))
+        ;
+}
+
+static void pixels(struct transcript *t, const struct dm *dm, void *arg)
+{
+    struct guest_fb_config c = { .width = 320, .height = 200, .depth = 32, .updates = true };
+    struct guest_kbd kbd;
+    struct viewer v;
+
+    (void)arg;
+    guest_fb_add(&fb, 0);
+    guest_kbd_add(&kbd, 0);
+    show(&c);
+    viewer_open(&v, dm);
+    viewer_keep(&v);
+    viewer_ask(&v, false);
+    while (v.width != 320) {
+        CHECK(viewer_update(&v, GUEST_STATE_MS) || v.width == 320);
+        viewer_ask(&v, true);
+    }
+    CHECK(guest_kbd_connect(&kbd, &(struct guest_kbd_config){ .absolute = true, .page = 0x2001000 }));
+    warm_up(&kbd, &v);
+    for (unsigned i = 0; i < 20; i++)
+        point(t, &kbd, &v, i * 319 / 19, 199 - i * 199 / 19);
+    viewer_close(&v);
+    CHECK(guest_kbd_disconnect(&kbd));
+    hide();
+}
+
 static const struct dm_config config = { .attached = true, .vcpus = 1 };
 
 TEST(pictures_of_the_pv_frame_buffer)
@@ -119,4 +174,11 @@ TEST(pictures_of_the_pv_frame_buffer)
 TEST(sizes_of_the_pv_frame_buffer)
 {
     oracle("fb-sizes", &config, sizes, NULL);
+}
+
+TEST(the_pointer_is_at_pixels_of_the_pv_frame_buffer)
+{
+    static const struct dm_config seen = { .attached = true, .vnc = true, .vcpus = 1 };
+
+    oracle("fb-pointer", &seen, pixels, NULL);
 }
