@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* xenstore through libxenstore, which stays real everywhere. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,14 +51,39 @@ static void on_ready(void *arg, unsigned events)
     }
 }
 
+/* The library has no other word for where it connects to. */
+static struct xs_handle *open_at(const char *path)
+{
+    const char *now = getenv("XENSTORED_PATH");
+    char *before = now ? strdup(now) : NULL;
+    struct xs_handle *xs;
+
+    if (path)
+        setenv("XENSTORED_PATH", path, 1);
+    xs = xs_open(0);
+    if (path && before)
+        setenv("XENSTORED_PATH", before, 1);
+    else if (path)
+        unsetenv("XENSTORED_PATH");
+    free(before);
+    return xs;
+}
+
 int store_open(struct store **out, struct loop *loop, struct error *err)
+{
+    return store_open_at(out, loop, NULL, err);
+}
+
+int store_open_at(struct store **out, struct loop *loop, const char *path, struct error *err)
 {
     struct store *s = calloc(1, sizeof(*s));
     int rc;
 
     if (!s)
         return error_set(err, -ENOMEM, "xenstore: out of memory");
-    s->xs = xs_open(0);
+    s->xs = open_at(path);
+    if (path) /* by the end we may be in a chroot, where glibc cannot load what pthread_cancel() takes */
+        dlopen("libgcc_s.so.1", RTLD_NOW);
     if (!s->xs) {
         rc = error_errno(err, "connect to xenstore: is xenstored running?");
         goto fail;

@@ -10,6 +10,8 @@ struct loop;
 struct store;
 
 int store_open(struct store **out, struct loop *loop, struct error *err);
+/* The same through another socket than xenstored's (keeper.h). */
+int store_open_at(struct store **out, struct loop *loop, const char *path, struct error *err);
 void store_close(struct store *store); /* NULL is fine */
 int store_write(struct store *store, const char *path, const char *value, struct error *err);
 /* A copy that the caller frees; NULL where there is no such node. */
