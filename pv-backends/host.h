@@ -41,6 +41,7 @@ struct pv_host {
     void (*disk_failed)(void *arg, const char *device, const struct drive_error *what);
     struct chardev *(*find_chardev)(void *arg, const char *id); /* stays the machine's; or NULL */
     void *arg;
+    bool sealed; /* the process can open no file any more: what is open is kept */
 };
 
 /* ---- I/O loops: where queues live ---- */
@@ -71,6 +72,11 @@ int pv_io_get(struct pv_io_pool *pool, unsigned spread, struct pv_io **out, stru
  */
 int pv_io_home(struct pv_io_pool *pool, struct loop *machine, struct pv_io **out,
                struct error *err);
+/*
+ * All of them at once, and event channels that reach this domain only: for a process that opens nothing
+ * later. (Xen knows no such limit for grants.)
+ */
+int pv_io_pool_fill(struct pv_io_pool *pool, struct loop *machine, struct error *err);
 /* This loop's way to disks. That loop's, or before a message is posted to it. */
 int pv_io_queue(struct pv_io *io, struct error *err);
 #endif

@@ -61,7 +61,9 @@ void pv_io_pool_close(struct pv_io_pool *p)
     free(p);
 }
 
-static int open_io(struct pv_io_pool *p, struct pv_io *io, unsigned index, struct error *err)
+/* `whole`: with all that it may ever need. */
+static int open_io(struct pv_io_pool *p, struct pv_io *io, unsigned index, bool whole,
+                   struct error *err)
 {
     char name[16];
     int rc;
@@ -76,6 +78,10 @@ static int open_io(struct pv_io_pool *p, struct pv_io *io, unsigned index, struc
     rc = grants_open(&io->grants, p->domid, err);
     if (rc == 0)
         rc = evtchn_open(&io->evtchn, io->loop, err);
+    if (rc == 0 && whole)
+        rc = pv_io_queue(io, err);
+    if (rc == 0 && whole)
+        rc = evtchn_restrict(io->evtchn, p->domid, err);
     if (rc == 0)
         rc = loop_start_thread(io->loop, err);
     if (rc < 0)
@@ -83,11 +89,23 @@ static int open_io(struct pv_io_pool *p, struct pv_io *io, unsigned index, struc
     return rc;
 }
 
+int pv_io_pool_fill(struct pv_io_pool *p, struct loop *machine, struct error *err)
+{
+    struct pv_io *home;
+    int rc = pv_io_home(p, machine, &home, err);
+
+    if (rc == 0)
+        rc = evtchn_restrict(home->evtchn, p->domid, err);
+    for (unsigned i = 0; rc == 0 && i < p->most; i++)
+        rc = p->ios[i].loop ? 0 : open_io(p, &p->ios[i], i, true, err);
+    return rc;
+}
+
 int pv_io_get(struct pv_io_pool *p, unsigned spread, struct pv_io **out, struct error *err)
 {
     unsigned index = spread ? (p->next - 1 + spread) % p->most : p->next++ % p->most;
     struct pv_io *io = &p->ios[index];
-    int rc = io->loop ? 0 : open_io(p, io, index, err);
+    int rc = io->loop ? 0 : open_io(p, io, index, false, err);
 
     if (rc == 0)
         *out = io;

@@ -25,10 +25,12 @@
 #include "dm/machine/hotplug.h"
 #include "dm/machine/machine.h"
 #include "dm/machine/pv.h"
+#include "dm/machine/restrict.h"
 #include "dm/machine/record.h"
 #include "dm/machine/unplug.h"
 #include "dm/net/netport.h"
 #include "dm/xen/domain.h"
+#include "dm/xen/keeper.h"
 #include "dm/xen/store.h"
 #include "ioreq/server.h"
 
@@ -356,6 +358,14 @@ static void on_release(void *arg)
     }
 }
 
+static int open_store(struct machine *m, struct error *err)
+{
+    int rc = store_open_at(&m->store, m->loop, keeper_path(m->keeper), err);
+
+    keeper_connected(m->keeper);
+    return rc;
+}
+
 /* A process for backends: no chips, no seats. */
 static int open_attached(struct machine *m, struct error *err)
 {
@@ -366,7 +376,7 @@ static int open_attached(struct machine *m, struct error *err)
     if (rc == 0)
         rc = domain_open_attached(&m->domain, m->config->domid, err);
     if (rc == 0)
-        rc = store_open(&m->store, m->loop, err);
+        rc = open_store(m, err);
     return rc;
 }
 
@@ -381,7 +391,9 @@ int machine_open(struct machine **out, const struct machine_config *config, stru
     m->config = config;
     m->loop = loop;
     machine_lay_out_memory(m);
-    rc = open_drives(m, err);
+    rc = config->restricted && !config->qtest ? machine_start_keeper(m, err) : 0;
+    if (rc == 0)
+        rc = open_drives(m, err);
     if (rc == 0)
         rc = open_netports(m, err);
     if (rc == 0 && config->kind == MACHINE_PV) {
@@ -395,7 +407,7 @@ int machine_open(struct machine **out, const struct machine_config *config, stru
     if (rc == 0 && !config->qtest)
         rc = domain_open(&m->domain, config->domid, err);
     if (rc == 0 && !config->qtest)
-        rc = store_open(&m->store, loop, err);
+        rc = open_store(m, err);
     if (rc == 0)
         rc = arena_open(&m->arena, ARENA_BYTES, err);
     if (rc == 0)
@@ -519,6 +531,7 @@ void machine_close(struct machine *m)
     }
     arena_close(m->arena);
     store_close(m->store);
+    keeper_close(m->keeper);
     domain_close(m->domain);
     free(m);
 }

@@ -15,6 +15,7 @@ struct drive;
 struct error;
 struct input;
 struct json_t;
+struct keeper;
 struct loop;
 struct netport;
 struct pv;
@@ -63,6 +64,7 @@ struct machine {
     struct bare *bare;     /* what a machine without Xen stands on; else NULL */
     struct pv *pv; /* NULL: no PV backends */
     struct store *store;
+    struct keeper *keeper; /* NULL: the store is xenstored's own */
     struct store_watch *release_watch;
     bool pid_noted; /* in xenstore, by us */
     struct loop *loop; /* the machine loop */

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What PV backends get of the machine, and their coming and going with it. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "dm/base/bytes.h"
 #include "dm/base/clock.h"
 #include "dm/base/error.h"
+#include "dm/base/log.h"
 #include "dm/base/loop.h"
 #include "dm/block/drive.h"
 #include "dm/machine/machine.h"
 #include "dm/machine/pv.h"
 #include "dm/xen/domain.h"
+#include "dm/xen/store.h"
 #include "pv-backends/block/blkback.h"
 #include "pv-backends/catalogue.h"
 #include "pv-backends/fb/vfb.h"
@@ -21,11 +24,9 @@
 #define LOOPS_DEFAULT 4u
 #define POLL_DEFAULT (50 * NS_PER_US)
 
-#define CLASSES_MOST 16u
-
 struct pv {
     struct pv_host host;
-    const struct pv_class *classes[CLASSES_MOST + 1]; /* that we serve; ends with NULL */
+    const struct pv_class *classes[PV_CLASSES_MOST + 1]; /* that we serve; ends with NULL */
     struct pv_bus *bus;
 };
 
@@ -67,23 +68,70 @@ static struct chardev *find_chardev(void *arg, const char *id)
 }
 
 /*
- * Network devices where the kernel has none; frame buffers where they are the only display, as
- * QEMU has it; all others.
+ * Network devices where the kernel has none, and we are not to be restricted: they open taps when the
+ * toolstack's script is done. Frame buffers where they are the only display, as QEMU has it; all
+ * others.
  */
 static bool serves(const struct machine_config *c, const struct pv_class *cls)
 {
     if (cls == &netback_class)
-        return c->netback || !netback_of_kernel();
+        return !c->restricted && (c->netback || !netback_of_kernel());
     return cls != &vfb_class || c->kind == MACHINE_PV;
 }
 
-static void choose_classes(struct pv *pv, const struct machine_config *c)
+static void choose_classes(const struct machine_config *c,
+                           const struct pv_class *classes[PV_CLASSES_MOST + 1])
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; pv_classes[i] && n < CLASSES_MOST; i++)
+    for (unsigned i = 0; pv_classes[i] && n < PV_CLASSES_MOST; i++)
         if (serves(c, pv_classes[i]))
-            pv->classes[n++] = pv_classes[i];
+            classes[n++] = pv_classes[i];
+    classes[n] = NULL;
+}
+
+void machine_pv_kinds(const struct machine_config *c, const char *kinds[PV_CLASSES_MOST + 1])
+{
+    const struct pv_class *classes[PV_CLASSES_MOST + 1];
+    unsigned n = 0;
+
+    for (choose_classes(c, classes); classes[n]; n++)
+        kinds[n] = classes[n]->kind;
+    kinds[n] = NULL;
+}
+
+/* A disk that only we serve: a CD drive's medium is with the emulated drive. */
+static bool has_disks(struct machine *m)
+{
+    char path[96];
+    bool found = false;
+    unsigned count;
+    char **list;
+
+    snprintf(path, sizeof(path), "backend/qdisk/%u", m->config->domid);
+    list = store_list(m->store, path, &count);
+    for (unsigned i = 0; i < count && !found; i++) {
+        char *type;
+
+        snprintf(path, sizeof(path), "backend/qdisk/%u/%.16s/device-type", m->config->domid, list[i]);
+        type = store_read(m->store, path);
+        found = type && !strcmp(type, "disk");
+        free(type);
+    }
+    store_free_list(list);
+    return found;
+}
+
+/* All that will ever be needed, while it can be opened. */
+static int seal(struct machine *m, struct error *err)
+{
+    struct pv *pv = m->pv;
+    int rc = pv_io_pool_fill(pv->host.pool, m->loop, err);
+
+    if (rc == 0)
+        pv_bus_look(pv->bus);
+    pv->host.sealed = true;
+    return rc;
 }
 
 int machine_open_pv(struct machine *m, struct error *err)
@@ -96,13 +144,17 @@ int machine_open_pv(struct machine *m, struct error *err)
     struct pv *pv;
     int rc;
 
-    if (!pv_classes[0] || m->bare || c->restricted)
+    if (!pv_classes[0] || m->bare)
         return 0;
+    if (c->restricted && c->kind == MACHINE_HVM && !has_disks(m)) {
+        log_info("restricted, and there are no PV disks: no PV devices are served, nor can be added");
+        return 0;
+    }
     pv = calloc(1, sizeof(*pv));
     if (!pv)
         return error_set(err, -ENOMEM, "PV backends: out of memory");
     m->pv = pv;
-    choose_classes(pv, c);
+    choose_classes(c, pv->classes);
     pv->host = (struct pv_host){ .backing = domain_backing(m->domain), .input = m->input,
                                  .screen = c->kind == MACHINE_PV ? m->screen : NULL,
                                  .net_drain_ns = c->netback_drain_ms * NS_PER_MS,
@@ -113,7 +165,7 @@ int machine_open_pv(struct machine *m, struct error *err)
                          poll, err);
     if (rc == 0)
         rc = pv_bus_open(&pv->bus, m->store, m->loop, c->domid, pv->classes, &pv->host, err);
-    return rc;
+    return rc == 0 && c->restricted ? seal(m, err) : rc;
 }
 
 void machine_stop_pv(struct machine *m, void (*done)(void *arg), void *arg)

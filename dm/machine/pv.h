@@ -3,11 +3,19 @@
 #define DM_MACHINE_PV_H
 struct error;
 struct machine;
+struct machine_config;
 
 /* The PV backends of the machine's domain. The machine loop's. */
 struct pv;
 
-int machine_open_pv(struct machine *machine, struct error *err); /* before the loops run */
+/*
+ * Before the loops run. A machine that is to be restricted has them only where it has PV disks, and
+ * then all that they will ever need is open.
+ */
+int machine_open_pv(struct machine *machine, struct error *err);
+/* The kinds it would serve; ends with NULL. */
+#define PV_CLASSES_MOST 16
+void machine_pv_kinds(const struct machine_config *config, const char *kinds[PV_CLASSES_MOST + 1]);
 /* Ends all connections, then done(arg), later. */
 void machine_stop_pv(struct machine *machine, void (*done)(void *arg), void *arg);
 struct pv_device;

@@ -10,4 +10,6 @@ struct machine;
  * when all that needs any of it is open. Not to be undone.
  */
 int machine_restrict(struct machine *machine, struct error *err);
+/* With -xen-domid-restrict, before there is any thread: xenstore is asked through a keeper. */
+int machine_start_keeper(struct machine *machine, struct error *err);
 #endif

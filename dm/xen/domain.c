@@ -110,7 +110,7 @@ void domain_close(struct domain *d)
 
 int domain_restrict(struct domain *d, struct error *err)
 {
-    if (xendevicemodel_restrict(d->model, (domid_t)d->id) < 0 ||
+    if ((d->model && xendevicemodel_restrict(d->model, (domid_t)d->id) < 0) ||
         xenforeignmemory_restrict(d->memory, (domid_t)d->id) < 0)
         return error_errno(err, "restrict the Xen handles to domain %u", d->id);
     unstable_close(d->control); /* it cannot be restricted, only given up */
@@ -144,7 +144,7 @@ bool domain_alive(struct domain *d)
         rc = unstable_domain_state(d->control, d->id, &dying, &hvm);
         return rc == -EPERM || (rc == 0 && !dying); /* who started us ends us where we cannot know */
     }
-    return xendevicemodel_nr_vcpus(d->model, (domid_t)d->id, &vcpus) == 0;
+    return !d->model || xendevicemodel_nr_vcpus(d->model, (domid_t)d->id, &vcpus) == 0;
 }
 
 void domain_isa_irq(struct domain *d, unsigned irq, bool level)

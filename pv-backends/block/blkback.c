@@ -36,7 +36,8 @@ struct blkback {
     enum error_policy errors[2];
     bool readonly, cdrom, discard;
     unsigned unit;
-    struct grants *grants; /* of the rings; mapped and unmapped on the machine loop */
+    struct disk *kept;     /* of a sealed process, between two frontends */
+    struct grants *grants; /* of the rings; mapped and unmapped on the machine loop, whose they are */
     struct ring rings[QUEUES_MOST];
     unsigned queues, pages; /* pages: of each ring */
     unsigned left;          /* queues that have not stopped yet */
@@ -78,6 +79,31 @@ static bool flag(struct pv_device *dev, const char *key, bool otherwise)
     return on;
 }
 
+/* What was open before, and cannot be opened again. */
+static struct disk *take_kept(struct blkback *b, const struct disk_config *c)
+{
+    struct disk *disk = b->kept;
+
+    b->kept = NULL;
+    if (disk && !strcmp(disk_path(disk), c->path) && disk_readonly(disk) == c->readonly)
+        return disk;
+    disk_close(disk);
+    return NULL;
+}
+
+static int open_new(struct pv_device *dev, struct blkback *b, const struct disk_config *c,
+                    struct error *err)
+{
+    if (!pv_bus_host(pv_bus_of(dev))->sealed)
+        return disk_open(&b->disk, c, err);
+    if (b->cdrom) /* whose emulated drive has the new medium */
+        return -EAGAIN;
+    return error_set(err, -EPERM,
+                     "%s: the device model opens no images any more (dm_restrict=1); name the disk in "
+                     "the guest's configuration, and start the guest again",
+                     pv_name(dev));
+}
+
 static int open_image(struct pv_device *dev, struct blkback *b, struct error *err)
 {
     char *params = pv_back_read(dev, "params"), *mode = pv_back_read(dev, "mode");
@@ -99,10 +125,12 @@ static int open_image(struct pv_device *dev, struct blkback *b, struct error *er
         disk_close(b->disk); /* the emulated drive may only read what this one is to write */
         b->disk = NULL;
     }
+    if (rc == 0 && !b->disk)
+        b->disk = take_kept(b, &c);
     if (rc == 0 && b->disk)
         disk_look(b->disk); /* it may have grown since the machine opened it */
     if (rc == 0 && !b->disk)
-        rc = disk_open(&b->disk, &c, err);
+        rc = open_new(dev, b, &c, err);
     b->errors[0] = b->errors[1] = ERRORS_REPORT;
     if (rc == 0 && host->find_policy)
         host->find_policy(host->arg, c.path, b->errors);
@@ -163,10 +191,12 @@ static int write_features(struct pv_device *dev, struct blkback *b, struct error
     return rc;
 }
 
-static void close_host(struct blkback *b)
+static void close_host(struct pv_device *dev, struct blkback *b)
 {
-    disk_close(b->disk);
-    grants_close(b->grants);
+    if (b->disk && pv_bus_host(pv_bus_of(dev))->sealed)
+        b->kept = b->disk;
+    else
+        disk_close(b->disk);
     free(b->params);
     b->disk = NULL;
     b->grants = NULL;
@@ -176,6 +206,7 @@ static void close_host(struct blkback *b)
 static int probe(struct pv_device *dev, struct error *err)
 {
     struct blkback *b = pv_state(dev);
+    struct pv_io *home;
     int rc;
 
     find_name(dev, b);
@@ -183,12 +214,14 @@ static int probe(struct pv_device *dev, struct error *err)
     if (rc == 0) {
         b->unit = disk_sector_size(b->disk);
         b->told = disk_bytes(b->disk) / BLK_SECTOR;
-        rc = grants_open(&b->grants, pv_bus_domid(pv_bus_of(dev)), err);
+        rc = pv_io_home(pv_bus_host(pv_bus_of(dev))->pool, pv_bus_loop(pv_bus_of(dev)), &home, err);
     }
-    if (rc == 0)
+    if (rc == 0) {
+        b->grants = home->grants;
         rc = write_features(dev, b, err);
+    }
     if (rc < 0)
-        close_host(b);
+        close_host(dev, b);
     return rc;
 }
 
@@ -374,7 +407,14 @@ static void close_device(struct pv_device *dev)
     struct blkback *b = pv_state(dev);
 
     close_rings(b);
-    close_host(b);
+    close_host(dev, b);
+}
+
+static void remove_device(struct pv_device *dev)
+{
+    struct blkback *b = pv_state(dev);
+
+    disk_close(b->kept);
 }
 
 /* ---- What changes meanwhile ---- */
@@ -448,5 +488,6 @@ struct blk_stats blkback_stats(struct pv_device *dev, unsigned queue)
 
 const struct pv_class blkback_class = {
     .kind = "qdisk", .front = "vbd", .size = sizeof(struct blkback), .probe = probe,
-    .connect = connect, .disconnect = disconnect, .close = close_device, .changed = changed,
+    .connect = connect, .disconnect = disconnect, .close = close_device,
+    .remove = remove_device, .changed = changed,
 };

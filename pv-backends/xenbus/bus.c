@@ -635,6 +635,12 @@ int pv_bus_open(struct pv_bus **out, struct store *store, struct loop *machine, 
     return 0;
 }
 
+void pv_bus_look(struct pv_bus *bus)
+{
+    bus->find = true;
+    look(bus);
+}
+
 void pv_bus_stop(struct pv_bus *bus, void (*done)(void *arg), void *arg)
 {
     bus->stopping = true;

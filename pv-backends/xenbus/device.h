@@ -91,6 +91,7 @@ struct pv_host; /* pv-backends/host.h: what devices get from the process */
  */
 int pv_bus_open(struct pv_bus **out, struct store *store, struct loop *machine, unsigned domid,
                 const struct pv_class *const *classes, struct pv_host *host, struct error *err);
+void pv_bus_look(struct pv_bus *bus); /* for those that exist now: at once, not soon */
 /* Ends all connections, then done(arg) on the machine loop, later. */
 void pv_bus_stop(struct pv_bus *bus, void (*done)(void *arg), void *arg);
 void pv_bus_close(struct pv_bus *bus); /* stopped, or no loop runs any more; NULL is fine */

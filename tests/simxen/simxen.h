@@ -136,6 +136,8 @@ void simxen_crash(const char *format, ...) __attribute__((format(printf, 1, 2), 
 /* No lock is needed. */
 void simxen_notify(uint32_t local); /* wakes the domain's end: one system call */
 void simxen_raise(uint32_t local);  /* makes it pending in dom0 */
+/* A handle of this process (-1: no more), which it can write to whatever has become of its files. */
+void simxen_own_handle(unsigned index, int fd);
 void simxen_unmask(uint32_t local);
 
 /* Who answers: a server's id, or -1. An access that was asked for before costs little. */

@@ -164,6 +164,11 @@ void simxen_drop_port(uint32_t port)
     own.state->remotes[port].used = false; /* a peer that is left keeps half a channel */
 }
 
+void simxen_own_handle(unsigned index, int fd)
+{
+    own.fifos[index] = fd + 1;
+}
+
 static void put_event(struct simxen_local *l, uint32_t port)
 {
     char name[16];

@@ -54,8 +54,10 @@ xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned int 
     while (h->index < SIMXEN_HANDLES && s->handles[h->index])
         h->index++;
     h->fd = h->index < SIMXEN_HANDLES ? open_fifo(h->index) : -1;
-    if (h->fd >= 0)
+    if (h->fd >= 0) {
         s->handles[h->index] = true;
+        simxen_own_handle(h->index, h->fd);
+    }
     simxen_unlock();
     if (h->fd >= 0)
         return h;
@@ -80,6 +82,7 @@ int xenevtchn_close(xenevtchn_handle *h)
     for (evtchn_port_t port = 1; port < SIMXEN_PORTS; port++)
         if (local_of(h, port))
             drop(local_of(h, port));
+    simxen_own_handle(h->index, -1);
     simxen_unlock();
     close(h->fd);
     free(h);

@@ -81,6 +81,8 @@ static void guest_words(struct words *w, const struct dm *dm, const struct dm_co
         words(w, "-machine xenpv");
         word(w, "-m");
         word(w, "%d", RAM_MIB);
+        for (unsigned i = 0; c->more && c->more[i]; i++)
+            word(w, "%s", c->more[i]);
         return;
     }
     words(w, "-name guest");
@@ -185,6 +187,8 @@ void dm_open(struct dm *dm, const struct dm_config *config)
     snprintf(dm->log, sizeof(dm->log), "%s/log", dm->dir);
     snprintf(dm->qmp, sizeof(dm->qmp), "%s/qmp", dm->dir);
     make_argv(&w, dm, config, binary);
+    if (config->before)
+        config->before();
     set_library_path();
     dm->start_ns = now_ns();
     dm->pid = launch(&w, dm->log);

@@ -21,6 +21,7 @@ struct dm_config {
     bool vnc;
     const char *disk;        /* raw file of IDE drive 0, or NULL */
     const char *const *more; /* words for the end, up to a NULL; or NULL */
+    void (*before)(void);    /* what the toolstack writes before it starts; or NULL */
 };
 
 struct dm {
