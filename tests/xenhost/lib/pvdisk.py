@@ -39,6 +39,8 @@ def write(guest, name, mib, block="1M"):
     guest.sh("[ -e /tmp/data ] || dd if=/dev/urandom of=/tmp/data bs=1M count=8 2>/dev/null; "
              "for i in $(seq %d); do cat /tmp/data; done | dd of=/dev/%s bs=%s iflag=fullblock oflag=direct conv=fsync 2>/dev/null"
              % (mib // 8, name, block), timeout=300)
+    # a guest that was once told of an error asks for no flush any more, and says nothing of it
+    check_equal(guest.sh("cat /sys/block/%s/queue/write_cache" % name), "write back", "what the guest thinks of flushes of " + name)
     return read(guest, name, mib, block)
 
 
