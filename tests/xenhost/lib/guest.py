@@ -219,6 +219,14 @@ def qdisk(vdev, image, more=""):
     return "format=raw,vdev=%s,access=rw,backendtype=qdisk,%starget=%s" % (vdev, more, image)
 
 
+def pvh_guest(**config):
+    """A guest without emulated devices, whose shell is on its PV console."""
+    config = dict({"type": "pvh", "kernel": os.path.join(GUEST_FILES, "vmlinuz"),
+                   "ramdisk": os.path.join(GUEST_FILES, "initrd"), "serial": None, "vnc": None, "vnclisten": None,
+                   "boot": None, "cmdline": BASE_CMDLINE.replace("console=ttyS0,115200", "console=hvc0")}, **config)
+    return Guest(line="console", **config)
+
+
 class Serial:
     """The guest's end of a pty, read by a thread so that the device model never waits for us."""
 

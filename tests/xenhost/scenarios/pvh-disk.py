@@ -3,12 +3,10 @@
 # A PVH guest, whose only device model is the process for its backends that xl starts (-machine xenpv): disks
 # of all formats are written and verified from both sides, one is added and taken away, the guest reboots
 # ten times, is destroyed under load, and nothing is left at the end.
-import os
-
 import hardware
-from guest import BASE_CMDLINE, Guest, blank_disk
+from guest import blank_disk, pvh_guest
 from pvdisk import Images, await_disk, grants, nothing_left, qdisk, read, write_and_verify
-from scenario import GUEST_FILES, check, check_equal, main, only_ours, run, say, wait_until
+from scenario import check, check_equal, main, only_ours, run, say, wait_until
 
 REBOOTS = 10
 
@@ -16,9 +14,7 @@ REBOOTS = 10
 def scenario():
     only_ours()
     images = Images({"raw": "xvda", "qcow2": "xvdb", "vhd": "xvdc", "nbd": "xvdd"})
-    guest = Guest(line="console", type="pvh", kernel=os.path.join(GUEST_FILES, "vmlinuz"),
-                  ramdisk=os.path.join(GUEST_FILES, "initrd"), disk=images.xl(), serial=None, vnc=None, vcpus=2,
-                  vnclisten=None, boot=None, cmdline=BASE_CMDLINE.replace("console=ttyS0,115200", "console=hvc0"))
+    guest = pvh_guest(disk=images.xl(), vcpus=2)
     guest.create()
     with open("/proc/%d/cmdline" % guest.dm_pid()) as f:
         check("xenpv" in f.read().split("\0"), "the device model of a PVH guest is not for backends")
