@@ -107,7 +107,8 @@ struct disk *fake_disk_open(struct loop *loop, uint64_t bytes, bool readonly)
     if (!d || disk_init(&d->disk, &ops, &config, NULL) < 0)
         abort();
     d->disk.bytes = bytes;
-    atomic_store(&d->disk.can_discard, !readonly);
+    d->disk.offers_discard = !readonly;
+    atomic_store(&d->disk.takes_discard, !readonly);
     d->loop = loop;
     d->written = true;
     fake_disk_clean(&d->disk);
