@@ -9,14 +9,15 @@
 #include "pv-backends/fb/draw.h"
 
 /* `bits` of a colour, two or more: repeated until eight are full. */
-static uint32_t widen(uint32_t value, unsigned bits)
+static inline uint32_t widen(uint32_t value, unsigned bits)
 {
     uint32_t all = value << (8 - bits);
 
-    return (all | all >> bits | all >> 2 * bits | all >> 3 * bits) & 0xff;
+    all |= all >> bits;
+    return bits < 4 ? all | all >> 2 * bits : all;
 }
 
-static uint32_t rgb(uint32_t pixel, unsigned red, unsigned green, unsigned blue)
+static inline uint32_t rgb(uint32_t pixel, unsigned red, unsigned green, unsigned blue)
 {
     return widen(pixel >> (green + blue) & ((1u << red) - 1), red) << 16 |
            widen(pixel >> blue & ((1u << green) - 1), green) << 8 |
@@ -26,14 +27,27 @@ static uint32_t rgb(uint32_t pixel, unsigned red, unsigned green, unsigned blue)
 /* From our copy of a line. */
 static void convert(uint32_t *to, const uint8_t *from, unsigned n, unsigned depth)
 {
-    for (unsigned i = 0; i < n; i++)
-        switch (depth) {
-        case 8: to[i] = rgb(from[i], 3, 3, 2); break;
-        case 15: to[i] = rgb(get_le16(from + 2 * i), 5, 5, 5); break;
-        case 16: to[i] = rgb(get_le16(from + 2 * i), 5, 6, 5); break;
-        case 24: to[i] = get_le16(from + 3 * i) | (uint32_t)from[3 * i + 2] << 16; break;
-        default: to[i] = get_le32(from + 4 * i) & 0xffffff;
-        }
+    switch (depth) {
+    case 8:
+        for (unsigned i = 0; i < n; i++)
+            to[i] = rgb(from[i], 3, 3, 2);
+        break;
+    case 15:
+        for (unsigned i = 0; i < n; i++)
+            to[i] = rgb(get_le16(from + 2 * i), 5, 5, 5);
+        break;
+    case 16:
+        for (unsigned i = 0; i < n; i++)
+            to[i] = rgb(get_le16(from + 2 * i), 5, 6, 5);
+        break;
+    case 24:
+        for (unsigned i = 0; i < n; i++)
+            to[i] = get_le16(from + 3 * i) | (uint32_t)from[3 * i + 2] << 16;
+        break;
+    default:
+        for (unsigned i = 0; i < n; i++)
+            to[i] = get_le32(from + 4 * i) & 0xffffff;
+    }
 }
 
 /* Where two lines differ first and last; false: nowhere. */
