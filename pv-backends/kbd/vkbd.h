@@ -5,6 +5,6 @@
 
 /* The PV keyboard and pointer that every HVM guest has from libxl. Source: public/io/kbdif.h. */
 extern const struct pv_class vkbd_class;
-/* The PV frame buffer beside it has a size: told to a frontend that is still to come. Any kind of device. */
+/* The PV frame buffer has a size: told to a frontend that is still to come. `dev` may be of any kind. */
 void vkbd_resize(struct pv_device *dev);
 #endif

@@ -167,7 +167,8 @@ static const struct dm_config config = { .attached = true, .vcpus = 1 };
 
 TEST(pictures_of_the_pv_frame_buffer)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(configs); i++) /* a process each: QEMU is lost where one comes back wider */
+    /* a process each: QEMU is lost where a frontend comes back wider */
+    for (unsigned i = 0; i < ARRAY_SIZE(configs); i++)
         oracle("fb-pictures", &config, picture, (void *)(uintptr_t)&configs[i]);
 }
 
