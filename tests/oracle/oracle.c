@@ -8,7 +8,7 @@
 #include "tests/kit/check.h"
 #include "tests/oracle/oracle.h"
 
-#define END_MS 5000
+#define END_MS 30000
 #define LIST "tests/oracle/differences"
 #define SHOWN 40
 #define LISTED 512

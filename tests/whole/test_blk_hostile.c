@@ -21,7 +21,7 @@
 #include "tests/simxen/store.h"
 #include "tests/whole/run.h"
 
-#define END_MS 5000
+#define END_MS 30000
 #define DISK_BYTES (4u << 20)
 #define SECTORS (DISK_BYTES / 512)
 #define MEMORY 0x2000000u
@@ -484,7 +484,7 @@ TEST(a_thread_that_changes_the_ring_meanwhile_costs_it_only_its_data)
     CHECK(guest_blk_connect(&b, &plain));
     atomic_store(&over, false);
     pthread_create(&thread, NULL, spoil, &b);
-    while (now_ns() - start < 500000000) {
+    while (now_ns() - start < 500000000 || answers < 64) {
         unsigned n = 0;
 
         while (n < 8 && guest_blk_put(&b, 0, n, n & 1, n * 64, 16 * 4096, n & 2))
@@ -497,7 +497,6 @@ TEST(a_thread_that_changes_the_ring_meanwhile_costs_it_only_its_data)
     }
     atomic_store(&over, true);
     pthread_join(thread, NULL);
-    CHECK(answers > 8);
     serves(&b);
     CHECK(guest_blk_disconnect(&b));
     close_pc(&dm);

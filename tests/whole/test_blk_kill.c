@@ -18,7 +18,7 @@
 #include "tests/simxen/simxen.h"
 #include "tests/whole/run.h"
 
-#define END_MS 5000
+#define END_MS 30000
 #define DISK_BYTES (16u << 20)
 #define SECTORS (DISK_BYTES / 512)
 #define MEMORY 0x2000000u

@@ -19,7 +19,7 @@
 #include "tests/simxen/store.h"
 #include "tests/whole/run.h"
 
-#define END_MS 5000
+#define END_MS 30000
 #define PAGE 0x2000000u
 #define LIMIT 1048576u
 

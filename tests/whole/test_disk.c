@@ -13,7 +13,7 @@
 
 #define SECTOR 512
 #define DISK_BYTES (64l << 20)
-#define END_MS 1000
+#define END_MS 30000
 #define TABLE 0x8000
 #define BUFFER 0x100000
 #define MOST (64 * 1024)

@@ -10,7 +10,7 @@
 #include "tests/simxen/store.h"
 #include "tests/whole/run.h"
 
-#define END_MS 2000
+#define END_MS 30000
 #define PM (1 << 3 | 3)
 #define PM_BASE 0xb000 /* where hvmloader puts it */
 

@@ -12,7 +12,7 @@
 #include "tests/whole/qmp.h"
 #include "tests/whole/run.h"
 
-#define END_MS 1000
+#define END_MS 30000
 #define ACCESSES 160
 
 static int connect_to(const char *path)

@@ -12,7 +12,7 @@
 
 #define NIC (3 << 3)
 #define MEMORY 0x1000000
-#define END_MS 5000
+#define END_MS 30000
 #define FRAMES 600 /* more than twice round a ring */
 
 static void open_pc(struct dm *dm, struct wire *w, const char *model, bool stock)

@@ -15,7 +15,7 @@
 #include "tests/whole/run.h"
 #include "tests/whole/wire.h"
 
-#define END_MS 5000
+#define END_MS 30000
 #define MEMORY 0x2000000u
 #define FRAMES 600 /* more than twice round a ring */
 #define MSS 1400u

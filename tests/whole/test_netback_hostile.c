@@ -16,7 +16,7 @@
 #include "tests/whole/run.h"
 #include "tests/whole/wire.h"
 
-#define END_MS 5000
+#define END_MS 30000
 #define MEMORY 0x2000000u
 #define MORE 4u
 #define EXTRA 8u

@@ -12,7 +12,7 @@
 #include "tests/whole/run.h"
 
 #define DISK_BYTES (64ll << 20)
-#define END_MS 1000
+#define END_MS 30000
 
 #define IDE 0x1f0
 #define IDE_STATUS (IDE + 7)

@@ -10,7 +10,7 @@
 #include "tests/simxen/simxen.h"
 #include "tests/whole/run.h"
 
-#define END_MS 5000
+#define END_MS 30000
 
 static void open_stock(struct dm *dm)
 {

@@ -12,7 +12,7 @@
 #include "tests/whole/run.h"
 #include "tests/whole/viewer.h"
 
-#define END_MS 5000
+#define END_MS 30000
 #define PAGE 0x2000000u
 
 static struct guest_kbd kbd;

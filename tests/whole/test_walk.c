@@ -17,7 +17,7 @@
 #define VCPUS 3
 #define STEPS 4000
 #define AGAIN 700
-#define END_MS 2000 /* a sanitizer's build is slow to go */
+#define END_MS 30000 /* a sanitizer's build is slow to go */
 
 struct walker {
     unsigned vcpu, steps;
