@@ -168,8 +168,8 @@ $(B)/bench: $(BENCH) $(BED_OBJ) $(B)/tests/kit/check.o
 
 bench: packages all $(SIMXEN) $(B)/simxen/xsd_preload.so $(B)/bench
 	@tests/install-packages bench
-	@DM=$(B)/xen-dm $(B)/bench -o $(B)/bench.tsv $(BENCH_ARGS) $(CASES)
-	@tests/bench/report $(B)/bench.tsv tests/bench
+	@DM=$(B)/xen-dm $(B)/bench -o $(B)/bench.tsv -m $(B)/bench-pv.tsv $(BENCH_ARGS) $(CASES)
+	@tests/bench/report $(B)/bench.tsv $(B)/bench-pv.tsv tests/bench
 
 # Device tests by the qtest protocol, as others write them.
 check-qtest: all

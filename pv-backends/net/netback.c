@@ -22,6 +22,7 @@
 #include "pv-backends/page.h"
 
 #define QUEUES_MOST 8u
+#define QUEUES_LEAST 4 /* offered: rings of guests with more vCPUs than the host has for us */
 #define DRAIN_DEFAULT (10 * NS_PER_SEC) /* as long as the kernel's backend keeps frames */
 
 struct netback {
@@ -141,7 +142,7 @@ static int probe(struct pv_device *dev, struct error *err)
     int rc = name_tap(dev, n, err);
 
     read_rate(dev, &bytes, &ns);
-    n->queues_most = bytes ? 1 : MIN((unsigned)MAX(cpus, 1), QUEUES_MOST); /* one limit for all */
+    n->queues_most = bytes ? 1 : MIN((unsigned)MAX(cpus, QUEUES_LEAST), QUEUES_MOST); /* one limit for all */
     if (rc == 0 && !n->ports[0])
         rc = open_port(dev, n, 0, err);
     if (rc == 0)

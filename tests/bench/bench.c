@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Runs the cases and prints one table; with -o also a file that report.py makes BENCHMARKS.md and a
- * plot from. Arguments choose cases by a part of their names; -q is a short run.
+ * Runs the cases and prints one table; with -o also a file that `report` makes BENCHMARKS.md and a
+ * plot from. Arguments choose cases by a part of their names; -q is a short run. With -m also all of
+ * PV block, each figure by each medium, size, kind and depth, into a file of its own.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -15,6 +16,7 @@
 #include "tests/bench/bench.h"
 
 #define ROUNDS_MOST 64
+#define MATRIX_ROUNDS 3u
 
 struct series {
     double median, low, high; /* the quartiles */
@@ -134,6 +136,29 @@ const char *bench_disk(void)
     return disk;
 }
 
+static char qcow2[sizeof(disk) + 8];
+
+static void remove_qcow2(void)
+{
+    unlink(qcow2);
+}
+
+const char *bench_qcow2(void)
+{
+    char command[256];
+
+    if (*qcow2)
+        return qcow2;
+    snprintf(qcow2, sizeof(qcow2), "%s.qcow2", bench_disk());
+    snprintf(command, sizeof(command), "qemu-img convert -f raw -O qcow2 %s %s", disk, qcow2);
+    if (system(command)) {
+        fprintf(stderr, "bench: qemu-img made no %s\n", qcow2);
+        exit(1);
+    }
+    atexit(remove_qcow2);
+    return qcow2;
+}
+
 /* ---- The table ---- */
 
 static struct series series_of(double *values, unsigned count)
@@ -152,14 +177,11 @@ static void print_number(double v)
     printf("%10.*f", digits, v);
 }
 
-/*
- * In a process of its own, for some cases leave namespaces and threads behind; ahead of whatever
- * else the machine does, where we may.
- */
-static double measure(const struct bench_case *c, bool stock)
+bool bench_apart(void (*measure)(const void *what, void *result), const void *what, void *result,
+                 size_t bytes, bool ahead)
 {
-    double value = 0;
     int pipe_ends[2], status;
+    bool came;
     pid_t pid;
 
     if (pipe(pipe_ends) < 0) {
@@ -169,20 +191,39 @@ static double measure(const struct bench_case *c, bool stock)
     fflush(NULL);
     pid = fork();
     if (!pid) {
-        sched_setscheduler(0, SCHED_RR, &(struct sched_param){ .sched_priority = 1 });
-        value = c->measure(stock, c->variant);
-        _exit(write(pipe_ends[1], &value, sizeof(value)) != sizeof(value));
+        if (ahead)
+            sched_setscheduler(0, SCHED_RR, &(struct sched_param){ .sched_priority = 1 });
+        measure(what, result);
+        _exit(write(pipe_ends[1], result, bytes) != (ssize_t)bytes);
     }
     close(pipe_ends[1]);
-    if (read(pipe_ends[0], &value, sizeof(value)) != sizeof(value))
-        value = 0;
+    came = read(pipe_ends[0], result, bytes) == (ssize_t)bytes;
     close(pipe_ends[0]);
     waitpid(pid, &status, 0);
-    if (status) {
-        fprintf(stderr, "bench: %s did not work on %s\n", c->name, stock ? "QEMU" : "xen-dm");
-        exit(1);
-    }
-    return value;
+    return came && !status;
+}
+
+struct measured {
+    const struct bench_case *c;
+    bool stock;
+};
+
+static void measure_case(const void *what, void *result)
+{
+    const struct measured *m = what;
+
+    *(double *)result = m->c->measure(m->stock, m->c->variant);
+}
+
+static double measure(const struct bench_case *c, bool stock)
+{
+    struct measured m = { c, stock };
+    double value;
+
+    if (bench_apart(measure_case, &m, &value, sizeof(value), true))
+        return value;
+    fprintf(stderr, "bench: %s did not work on %s\n", c->name, stock ? "QEMU" : "xen-dm");
+    exit(1);
 }
 
 static void run(const struct bench_case *c)
@@ -231,14 +272,17 @@ int main(int argc, char *argv[])
 {
     static const struct bench_case *const all[] = { start_cases,   ioreq_cases, ide_cases, nic_cases,
                                                     display_cases, idle_cases,  blk_cases, vif_cases };
+    FILE *matrix = NULL;
     int option;
 
-    while ((option = getopt(argc, argv, "o:q")) != -1)
+    while ((option = getopt(argc, argv, "m:o:q")) != -1)
         if (option == 'q')
             quick = true;
-        else if (option != 'o' || !(table = fopen(optarg, "w")))
+        else if (option == 'o' ? !(table = fopen(optarg, "w"))
+                               : option != 'm' || !(matrix = fopen(optarg, "w")))
             return 1;
     bench_disk();
+    bench_qcow2();
     printf("%-52s%10s%10s\n", "medians", "QEMU", "xen-dm");
     for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
         for (const struct bench_case *c = all[i]; c->name; c++)
@@ -246,5 +290,9 @@ int main(int argc, char *argv[])
                 run(c);
     if (table)
         fclose(table);
+    if (matrix) {
+        matrix_run(matrix, quick ? 1 : MATRIX_ROUNDS);
+        fclose(matrix);
+    }
     return 0;
 }

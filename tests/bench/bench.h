@@ -3,6 +3,7 @@
 #define TESTS_BENCH_BENCH_H
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include "tests/whole/run.h"
 
 /*
@@ -35,7 +36,18 @@ double bench_median(double *values, unsigned count); /* sorts them */
 uint64_t bench_cpu_ns(const struct dm *dm);          /* what the process has used */
 uint64_t bench_switches(const struct dm *dm);        /* how often its threads went to sleep */
 
-/* A file of random bytes on tmpfs, made once. */
+/* A file of random bytes on tmpfs, made once; and the same as qcow2. */
 const char *bench_disk(void);
+const char *bench_qcow2(void);
 #define BENCH_DISK_BYTES (256ull << 20)
+
+/*
+ * Measures in a process of its own, for some cases leave namespaces and threads behind; `ahead` of
+ * whatever else the machine does, where we may. False: it did not work.
+ */
+bool bench_apart(void (*measure)(const void *what, void *result), const void *what, void *result,
+                 size_t bytes, bool ahead);
+
+/* PV block by medium, size, kind, depth and queues: a line for each, fields parted by tabs. */
+void matrix_run(FILE *to, unsigned rounds);
 #endif

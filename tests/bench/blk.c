@@ -3,17 +3,15 @@
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #include "tests/bench/bench.h"
+#include "tests/bench/load.h"
 #include "tests/guest/blk.h"
 #include "tests/kit/check.h"
 
 #define END_MS 5000
 #define FOR_NS 400000000ull
 #define DEVID 51712
-#define SLOT_MS 2000
+#define FIO_MS 1000u
 
 /* Variants: what it does, bytes of a request in KiB, requests in flight. */
 #define WRITE 1u
@@ -25,116 +23,32 @@
 #define QCOW2 64u
 #define OF(kind, kib, depth) ((kind) | (kib) << 8 | (depth) << 20)
 
-struct load {
-    struct guest_blk b;
-    unsigned variant, bytes, at;
-    uint64_t seed, blocks, next;
-};
-
-static uint64_t where(struct load *l)
+/* "qcow2:" and the bench's disk in that format, or the disk as it is. */
+static void make_params(char params[128], bool qcow2)
 {
-    if (!(l->variant & RANDOM))
-        return l->next++ % l->blocks * (l->bytes / 512);
-    l->seed ^= l->seed << 13;
-    l->seed ^= l->seed >> 7;
-    l->seed ^= l->seed << 17;
-    return l->seed % l->blocks * (l->bytes / 512);
-}
-
-static void put(struct load *l, unsigned queue, unsigned slot)
-{
-    CHECK(guest_blk_put(&l->b, queue, slot, l->variant & WRITE ? GUEST_BLK_WRITE : GUEST_BLK_READ,
-                        where(l), l->bytes, false));
-}
-
-/* fio's own line: field 8 is reads per second, 49 writes. In the unit of run(). */
-static double run_fio(unsigned variant)
-{
-    unsigned kib = variant >> 8 & 0xfff, depth = variant >> 20, field = variant & WRITE ? 49 : 8;
-    char command[320], line[4096] = "", *word = line, *rest = line;
-    double each;
-    FILE *f;
-
-    snprintf(command, sizeof(command),
-             "fio --name=b --filename=%s --ioengine=io_uring --rw=%s%s --bs=%uk --iodepth=%u "
-             "--size=%lluM --runtime=1 --time_based --minimal 2>&1", bench_disk(),
-             variant & RANDOM ? "rand" : "", variant & WRITE ? "write" : "read", kib, depth,
-             BENCH_DISK_BYTES >> 20);
-    f = popen(command, "r");
-    CHECK(f);
-    CHECK(fgets(line, sizeof(line), f));
-    CHECK_EQ(pclose(f), 0);
-    for (unsigned i = 0; i < field && word; i++)
-        word = strsep(&rest, ";");
-    CHECK(word);
-    each = strtod(word, NULL);
-    return kib >= 64 ? each * kib / 1024 : each / 1e3;
-}
-
-/* The bench's disk in the format that its devices are to have. */
-static void make_params(char params[128], unsigned variant)
-{
-    static char image[96];
-    char command[256];
-
-    snprintf(params, 128, "aio:%s", bench_disk());
-    if (!(variant & QCOW2))
-        return;
-    snprintf(image, sizeof(image), "%s.qcow2", bench_disk());
-    snprintf(command, sizeof(command), "qemu-img convert -f raw -O qcow2 %s %s", bench_disk(), image);
-    CHECK_EQ(system(command), 0);
-    snprintf(params, 128, "qcow2:%s", image);
+    if (qcow2)
+        snprintf(params, 128, "qcow2:%s", bench_qcow2());
+    else
+        snprintf(params, 128, "aio:%s", bench_disk());
 }
 
 static double run(bool stock, unsigned variant)
 {
-    unsigned kib = variant >> 8 & 0xfff, depth = variant >> 20, slot;
-    struct dm_config config = { .stock = stock, .vcpus = 1 };
-    struct guest_blk_config c = { .depth = depth, .memory = BENCH_MEMORY, .order = 2,
-                                  .name_order = true, .persistent = variant & PERSISTENT,
-                                  .queues = variant & FOUR && !stock ? 4 : 0 };
-    struct load l = { .variant = variant, .bytes = kib * 1024, .seed = 88172645463325252u };
-    uint64_t start, done = 0, cpu;
+    struct load l = { .stock = stock, .write = variant & WRITE, .random = variant & RANDOM,
+                      .persistent = variant & PERSISTENT, .kib = variant >> 8 & 0xfff,
+                      .depth = variant >> 20, .queues = variant & FOUR && !stock ? 4 : 0,
+                      .image_bytes = BENCH_DISK_BYTES, .for_ns = FOR_NS };
+    struct load_fio f = { .write = l.write, .random = l.random, .kib = l.kib, .depth = l.depth,
+                          .path = bench_disk(), .image_bytes = BENCH_DISK_BYTES, .ms = FIO_MS };
+    struct load_result result;
     char params[128];
-    struct dm dm;
-    int status;
 
-    if (stock && variant & FIO)
-        return run_fio(variant);
-    make_params(params, variant);
-    l.blocks = BENCH_DISK_BYTES / l.bytes;
-    c.pages = (kib + 3) / 4;
-    dm_open(&dm, &config);
-    guest_blk_add(&l.b, DEVID, params, false);
-    CHECK(guest_blk_connect(&l.b, &c));
-    for (unsigned q = 0; q < l.b.queues; q++) {
-        for (unsigned i = 0; i < depth; i++)
-            put(&l, q, i);
-        guest_blk_kick(&l.b, q);
-    }
-    start = now_ns();
-    cpu = bench_cpu_ns(&dm);
-    while (now_ns() - start < FOR_NS)
-        for (unsigned q = 0; q < l.b.queues; q++) {
-            unsigned wait = l.b.queues > 1 ? 0 : SLOT_MS, n = 0;
-
-            for (; guest_blk_take(&l.b, q, &slot, &status, wait); wait = 0, n++) {
-                CHECK_EQ(status, 0);
-                put(&l, q, slot);
-            }
-            done += n;
-            if (n)
-                guest_blk_kick(&l.b, q);
-        }
-    cpu = bench_cpu_ns(&dm) - cpu;
-    start = now_ns() - start;
-    dm_close(&dm, SIGKILL, END_MS);
-    if (variant & QCOW2)
-        unlink(params + strlen("qcow2:"));
+    make_params(params, variant & QCOW2);
+    l.params = params;
+    result = stock && variant & FIO ? load_fio(&f) : load_run(&l);
     if (variant & COST)
-        return (double)cpu / 1e3 / (double)done;
-    return kib >= 64 ? (double)done * l.bytes / (1 << 20) / ((double)start / 1e9)
-                     : (double)done * 1e9 / (double)start / 1e3;
+        return result.cpu_us;
+    return l.kib >= 64 ? result.per_second * l.kib / 1024 : result.per_second / 1e3;
 }
 
 /* What the process needs for each of so many disks more. */
@@ -148,7 +62,7 @@ static double memory(bool stock, unsigned more)
     unsigned first = 0, last;
     struct dm dm;
 
-    make_params(params, 0);
+    make_params(params, false);
     dm_open(&dm, &config);
     for (unsigned i = 0; i <= more; i++, c.memory += 0x20000) {
         guest_blk_add(&disks[i], DEVID + 16 * i, params, true);

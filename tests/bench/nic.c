@@ -85,7 +85,7 @@ static void await_link(struct card *c, struct wire *w, const uint8_t *frame, uns
 
     while (!receive(c)) {
         CHECK(now_ns() - start < END_MS * 1000000ull);
-        wire_send(w, frame, length);
+        wire_try(w, frame, length, NULL);
         usleep(10000);
     }
     usleep(10000);
@@ -100,7 +100,7 @@ static double to_guest(struct card *c, struct wire *w, const uint8_t *frame, uns
     await_link(c, w, frame, length);
     start = last = now_ns();
     while ((now = now_ns()) - start < FOR_NS) {
-        if (sent - came < WINDOW && wire_send(w, frame, length))
+        if (sent - came < WINDOW && wire_try(w, frame, length, NULL))
             sent++;
         else if (now - last > LOST_NS)
             sent = came; /* dropped on the way */
@@ -266,7 +266,7 @@ static double bare_tap(bool stock, unsigned variant)
         pthread_create(&thread, NULL, read_all, &r);
         while (now_ns() - start < FOR_NS)
             if (sent - atomic_load(&r.count) < WINDOW)
-                sent += wire_send(&w, frame, length);
+                sent += wire_try(&w, frame, length, NULL);
         count = atomic_load(&r.count);
         atomic_store(&r.stop, true);
         pthread_join(thread, NULL);

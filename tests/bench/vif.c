@@ -19,6 +19,7 @@
 /* Variants: way, and length of the frame. */
 #define TO_GUEST 1u
 #define COST 2u /* CPU for each frame, not frames per second */
+#define FOUR 4u /* queues, and flows for them */
 #define OF(kind, length) ((kind) | (length) << 8)
 
 static uint8_t frame[65536];
@@ -29,13 +30,17 @@ static void make(size_t length, bool to_guest)
     memset(frame, 0x5a, sizeof(frame));
     memcpy(frame, to_guest ? "\x00\x16\x3e\x00\x00\x01\x02\x00\x00\x00\x00\x02\x88\xb5"
                            : "\x02\x00\x00\x00\x00\x02\x00\x16\x3e\x00\x00\x01\x88\xb5", 14);
-    if (length <= 1514)
-        return;
     memcpy(frame + 12, "\x08\x00\x45\x00", 4);
     frame[16] = (uint8_t)((length - 14) >> 8);
     frame[17] = (uint8_t)(length - 14);
     memcpy(frame + 18, "\0\0\0\0\x40\x06\0\0\x0a\1\1\1\x0a\1\1\2", 16);
     frame[46] = 0x50;
+}
+
+/* The next of sixteen flows: the tap deals them out to queues by their ports. */
+static void next_flow(void)
+{
+    frame[35] = (frame[35] + 1) & 15;
 }
 
 static double from_guest(struct guest_net *n, size_t length)
@@ -45,15 +50,18 @@ static double from_guest(struct guest_net *n, size_t length)
     uint64_t start = now_ns(), done = 0;
     unsigned slots = (unsigned)DIV_ROUND_UP(length, 4096) + (length > 1514);
 
-    while (now_ns() - start < FOR_NS) {
-        for (unsigned i = 0; i < 32 && guest_net_send(n, 0, frame, length, &how); i++)
-            ;
-        guest_net_kick(n, 0);
-        guest_net_reap(n, 0, 0);
+    while (now_ns() - start < FOR_NS)
+        for (unsigned q = 0; q < n->queues; q++) {
+            for (unsigned i = 0; i < 32 && guest_net_send(n, q, frame, length, &how); i++)
+                ;
+            guest_net_kick(n, q);
+            guest_net_reap(n, q, 0);
+        }
+    for (unsigned q = 0; q < n->queues; q++) {
+        CHECK(guest_net_reap(n, q, END_MS));
+        CHECK_EQ(n->queue[q].tx_errors, 0);
+        done += n->queue[q].tx_done / slots;
     }
-    CHECK(guest_net_reap(n, 0, END_MS));
-    CHECK_EQ(n->queue[0].tx_errors, 0);
-    done = n->queue[0].tx_done / slots;
     return (double)done * 1e9 / (double)(now_ns() - start);
 }
 
@@ -66,15 +74,15 @@ static double to_guest(struct guest_net *n, struct wire *w, size_t length)
     uint64_t start = now_ns(), last = start, now, sent = 0, came = 0;
 
     while ((now = now_ns()) - start < FOR_NS) {
-        if (sent - came < WINDOW && (length > 1514 ? wire_send_offload(w, frame, length, &h)
-                                                   : wire_send(w, frame, length)))
-            sent++;
+        if (sent - came < WINDOW && wire_try(w, frame, length, length > 1514 ? &h : NULL))
+            sent++, next_flow();
         else if (now - last > LOST_NS)
             sent = came; /* dropped on the way */
-        while (guest_net_receive(n, 0, &got, 0)) {
-            came++;
-            last = now;
-        }
+        for (unsigned q = 0; q < n->queues; q++)
+            while (guest_net_receive(n, q, &got, 0)) {
+                came++;
+                last = now;
+            }
     }
     return (double)came * 1e9 / (double)(now_ns() - start);
 }
@@ -95,7 +103,9 @@ static double run(bool stock, unsigned variant)
     CHECK(guest_pv_await(&n.pv, 2));
     CHECK(wire_open(&w));
     CHECK(guest_net_connect(&n, &(struct guest_net_config){ .memory = MEMORY, .sg = true,
+                                                            .queues = variant & FOUR ? 4 : 0,
                                                             .gso_v4 = true, .csum_v6 = true }));
+    CHECK(wire_await());
     make(length, variant & TO_GUEST);
     cpu = bench_cpu_ns(&dm);
     start = now_ns();
@@ -126,6 +136,18 @@ const struct bench_case vif_cases[] = {
       OF(TO_GUEST, 1514) },
     { "vif_rx_gso", "PV net, 60 KiB segments to the guest", "Gb/s", false, BENCH_ALONE, 5,
       gigabits, OF(TO_GUEST, 61440) },
+    { "vif_tx_60_4", "PV net, 60-byte frames from the guest, 4 queues", "k/s", false, BENCH_ALONE, 5,
+      run, OF(FOUR, 60) },
+    { "vif_tx_1514_4", "PV net, 1514-byte frames from the guest, 4 queues", "k/s", false, BENCH_ALONE,
+      5, run, OF(FOUR, 1514) },
+    { "vif_tx_gso_4", "PV net, 60 KiB segments from the guest, 4 queues", "Gb/s", false, BENCH_ALONE,
+      5, gigabits, OF(FOUR, 61440) },
+    { "vif_rx_60_4", "PV net, 60-byte frames to the guest, 4 queues", "k/s", false, BENCH_ALONE, 5,
+      run, OF(TO_GUEST | FOUR, 60) },
+    { "vif_rx_1514_4", "PV net, 1514-byte frames to the guest, 4 queues", "k/s", false, BENCH_ALONE, 5,
+      run, OF(TO_GUEST | FOUR, 1514) },
+    { "vif_rx_gso_4", "PV net, 60 KiB segments to the guest, 4 queues", "Gb/s", false, BENCH_ALONE, 5,
+      gigabits, OF(TO_GUEST | FOUR, 61440) },
     { "vif_tx_cost", "PV net, CPU for a 1514-byte frame from the guest", "us", true, BENCH_ALONE, 5,
       run, OF(COST, 1514) },
     { "vif_rx_cost", "PV net, CPU for a 1514-byte frame to the guest", "us", true, BENCH_ALONE, 5,

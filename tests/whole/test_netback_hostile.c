@@ -336,7 +336,7 @@ TEST(xsa_155_slots_that_change_while_they_are_read_do_no_harm)
             atomic_store((_Atomic uint32_t *)(void *)n.queue[0].rx.base,
                          atomic_load((_Atomic uint32_t *)(void *)(n.queue[0].rx.base + 8)) + 200);
             guest_channel_notify(n.queue[0].tx_port);
-            wire_try(&wire, inward, sizeof(inward));
+            wire_try(&wire, inward, sizeof(inward), NULL);
         }
         atomic_store(&s.stop, true);
         pthread_join(thread, NULL);
@@ -363,7 +363,7 @@ TEST(a_frontend_that_vanishes_in_the_middle_leaves_nothing)
         for (unsigned i = 0; i < 200; i++) {
             guest_net_send(&n, i & 1, frame, 1000, NULL);
             guest_net_kick(&n, i & 1);
-            wire_try(&wire, inward, sizeof(inward));
+            wire_try(&wire, inward, sizeof(inward), NULL);
         }
         if (round == 0)
             store_drop(n.pv.front);

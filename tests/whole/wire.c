@@ -99,7 +99,7 @@ bool wire_carrier(const char *name)
 }
 
 /* Without one the kernel throws away what is sent. */
-static bool await_carrier(void)
+bool wire_await(void)
 {
     for (int i = 0; !wire_carrier(WIRE_TAP); i++, usleep(1000))
         if (i == CARRIER_MS)
@@ -119,17 +119,18 @@ static bool put(struct wire *w, const void *frame, size_t length,
 bool wire_send_offload(struct wire *w, const void *frame, size_t length,
                        const struct virtio_net_hdr *offload)
 {
-    return await_carrier() && put(w, frame, length, offload);
+    return wire_await() && put(w, frame, length, offload);
 }
 
 bool wire_send(struct wire *w, const void *frame, size_t length)
 {
-    return await_carrier() && put(w, frame, length, &none);
+    return wire_await() && put(w, frame, length, &none);
 }
 
-void wire_try(struct wire *w, const void *frame, size_t length)
+bool wire_try(struct wire *w, const void *frame, size_t length,
+              const struct virtio_net_hdr *offload)
 {
-    put(w, frame, length, &none);
+    return put(w, frame, length, offload ? offload : &none);
 }
 
 bool wire_mtu(unsigned mtu)

@@ -28,7 +28,10 @@ bool wire_send(struct wire *w, const void *frame, size_t length);
 /* One that is still to be completed or cut. */
 bool wire_send_offload(struct wire *w, const void *frame, size_t length,
                        const struct virtio_net_hdr *offload);
-void wire_try(struct wire *w, const void *frame, size_t length); /* lost where nobody is connected */
+/* At once: lost where nobody is connected. offload NULL: a whole frame. */
+bool wire_try(struct wire *w, const void *frame, size_t length,
+              const struct virtio_net_hdr *offload);
+bool wire_await(void); /* until the tap has a carrier */
 bool wire_mtu(unsigned mtu);     /* of the tap */
 bool wire_exists(const char *name); /* an interface of that name */
 bool wire_carrier(const char *name); /* it is up, and somebody is at the other end */
