@@ -61,6 +61,16 @@ static void draw_part(struct vfb *v, const struct surface *surface, struct damag
     fb_draw(surface, damage, v->memory.bytes, &v->shape, part);
 }
 
+/* Whether parts that lie over each other cost more than all of the picture. */
+static bool too_many(const struct vfb *v)
+{
+    uint64_t pixels = 0;
+
+    for (unsigned i = 0; i < v->drawn.count; i++)
+        pixels += (uint64_t)v->drawn.rects[i].width * v->drawn.rects[i].height;
+    return pixels > (uint64_t)v->shape.width * v->shape.height;
+}
+
 static void draw(void *owner, struct surface *surface, struct damage *damage, bool all)
 {
     struct vfb *v = owner;
@@ -72,7 +82,7 @@ static void draw(void *owner, struct surface *surface, struct damage *damage, bo
         screen_size(host_of(v)->screen, surface, whole.width, whole.height);
     if (surface->width != whole.width || surface->height != whole.height)
         return; /* there was no memory for it */
-    if (all || !v->updates || now - v->whole_ns >= WHOLE_NS) {
+    if (all || !v->updates || now - v->whole_ns >= WHOLE_NS || too_many(v)) {
         draw_part(v, surface, damage, &whole);
         v->whole_ns = now;
     } else {

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "dm/base/bytes.h"
 #include "tests/guest/fb.h"
 #include "tests/guest/guest.h"
@@ -221,6 +222,19 @@ TEST(of_an_update_only_what_differs_travels)
         CHECK_EQ(next_change(), 1);
         CHECK_EQ(viewer.pixels[30 * 320 + 10 + i], 1 + i);
     }
+    close_shown(&dm);
+}
+
+TEST(thousands_of_updates_leave_the_last_picture)
+{
+    struct guest_fb_config c = PICTURE;
+    struct dm dm;
+
+    open_shown(&dm, &c, 1);
+    paint(&c, 0, 2);
+    for (unsigned i = 0; i < 2000; i++)
+        guest_fb_update(&fb, (int)(i % 7), (int)(i % 5), 320, 200);
+    await_picture(&c, 2);
     close_shown(&dm);
 }
 
@@ -571,6 +585,31 @@ TEST(an_hvm_guest_keeps_its_own_display)
     CHECK_EQ(guest_pv_number(fb.pv.back, "state", 0), 1);
     CHECK_EQ(guest_pv_number(fb.pv.back, "feature-resize", 0), 0);
     CHECK_EQ(dm_close(&dm, SIGTERM, END_MS), 0);
+}
+
+TEST(a_restricted_process_shows_one_that_comes_later_and_comes_back)
+{
+    char root[] = "/tmp/simxen-root-XXXXXX";
+    const char *more[] = { "-xen-domid-restrict", "-chroot", root, "-runas", "64001:64001", NULL };
+    struct dm_config config = { .attached = true, .vnc = true, .vcpus = 1, .more = more };
+    struct guest_fb_config c = PICTURE;
+    struct dm dm;
+
+    CHECK(mkdtemp(root));
+    setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* leaks are looked for in /proc, which a chroot has not */
+    dm_open(&dm, &config);
+    unsetenv("ASAN_OPTIONS");
+    look(&dm);
+    guest_fb_add(&fb, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        show(&c, i);
+        await_picture(&c, i);
+        CHECK(guest_fb_disconnect(&fb));
+        guest_pv_state(&fb.pv, 1);
+    }
+    viewer_close(&viewer);
+    close_guest(&dm);
+    CHECK_EQ(rmdir(root), 0);
 }
 
 /* ---- Keys and pointer ---- */
