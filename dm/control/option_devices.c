@@ -185,6 +185,26 @@ static const struct pair refused_devices[] = {
     { "isa-fdc", "floppies are not supported yet" },
 };
 
+/* PV disks have no option of their own where this could stand: libxl names them in xenstore alone. */
+int option_global(struct machine_config *c, const char *option, const char *text, struct error *err)
+{
+    static const char *const names[] = { "xen-disk.rerror", "xen-disk.werror" };
+    struct words w;
+    int rc = words_split(c, &w, option, text, false, err);
+
+    if (rc < 0)
+        return rc;
+    for (unsigned i = 0; w.count == 1 && i < ARRAY_SIZE(names); i++)
+        if (!strcmp(w.pairs[0].name, names[i])) {
+            c->has_pv_errors = true;
+            return judge_errors(&c->pv_errors[i], option, names[i], w.pairs[0].value, err);
+        }
+    return error_set(err, -ENOTSUP,
+                     "%s %s: only xen-disk.rerror= and xen-disk.werror= are known; other properties "
+                     "are given to -device itself",
+                     option, text);
+}
+
 /* -device xen-netback[,rx-drain-ms=N]: no device, but what the process serves. */
 static int take_netback(struct machine_config *c, const struct words *w, struct error *err)
 {

@@ -60,6 +60,7 @@ option_fn option_parallel;
 option_fn option_debugcon;
 option_fn option_drive;
 option_fn option_device;
+option_fn option_global;
 option_fn option_netdev;
 option_fn option_net;
 option_fn option_usb;

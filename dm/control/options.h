@@ -100,6 +100,10 @@ struct machine_config {
     unsigned io_threads; /* -x-io-threads; 0: the default */
     bool netback; /* -device xen-netback: PV network devices are ours, whatever the kernel has */
     uint64_t netback_drain_ms; /* its rx-drain-ms; 0: the default */
+    /* -global xen-disk.rerror=P, xen-disk.werror=P: of all PV disks. false: as the emulated drive
+     * beside a disk has it, or report. */
+    bool has_pv_errors;
+    enum error_policy pv_errors[2]; /* reads, writes */
     const char *metrics; /* -x-metrics PATH; NULL: no socket */
     const char *record; /* -record FILE; NULL: no */
     uint64_t record_bytes;

@@ -51,9 +51,12 @@ static struct disk *find_disk(void *arg, const char *path)
 
 static void find_policy(void *arg, const char *path, enum error_policy policy[2])
 {
-    struct drive *twin = find_twin(arg, path);
+    struct machine *m = arg;
+    struct drive *twin = find_twin(m, path);
 
-    if (twin)
+    if (m->config->has_pv_errors)
+        memcpy(policy, m->config->pv_errors, sizeof(m->config->pv_errors));
+    else if (twin)
         drive_policy(twin, policy);
 }
 

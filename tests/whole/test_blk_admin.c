@@ -312,27 +312,33 @@ static void hold_good(struct guest_blk *b, unsigned good)
     }
 }
 
-/* With this policy of the emulated drive beside it (NULL: there is none), and that of a second one. */
-static int open_small(struct dm *dm, struct guest_blk *b, const char *werror, const char *second)
+static int open_small_with(struct dm *dm, struct guest_blk *b, const char *const *more)
 {
-    char drive[2][160];
-    const char *more[] = { "-drive", drive[0], second ? "-drive" : NULL, drive[1], NULL };
-    struct dm_config config = { .vcpus = 1, .more = werror ? more : NULL };
+    struct dm_config config = { .vcpus = 1, .more = more };
     int fd;
 
     strcpy(image, SMALL "/disk");
     fd = open(image, O_RDWR | O_CREAT, 0600);
     CHECK_EQ(ftruncate(fd, DISK_BYTES), 0);
     close(fd);
-    for (int i = 0; i < 2; i++)
-        snprintf(drive[i], sizeof(drive[i]),
-                 "file=%s,if=ide,index=%d,media=disk,format=raw,werror=%s", image, i,
-                 i && second ? second : werror ? werror : "report");
     dm_open(dm, &config);
     snprintf(params, sizeof(params), "aio:%s", image);
     guest_blk_add(b, DEVID, params, false);
     CHECK(guest_blk_connect(b, &plain));
     return qmp_open(dm->qmp);
+}
+
+/* With this policy of the emulated drive beside it (NULL: there is none), and that of a second one. */
+static int open_small(struct dm *dm, struct guest_blk *b, const char *werror, const char *second)
+{
+    char drive[2][160];
+    const char *more[] = { "-drive", drive[0], second ? "-drive" : NULL, drive[1], NULL };
+
+    for (int i = 0; i < 2; i++)
+        snprintf(drive[i], sizeof(drive[i]),
+                 "file=" SMALL "/disk,if=ide,index=%d,media=disk,format=raw,werror=%s", i,
+                 i && second ? second : werror ? werror : "report");
+    return open_small_with(dm, b, werror ? more : NULL);
 }
 
 TEST(a_full_file_system_is_an_error_to_the_guest_and_an_event_that_names_the_disk)
@@ -394,7 +400,7 @@ TEST(of_two_drives_with_one_image_the_first_is_the_one_a_pv_disk_shares_with_its
     umount(SMALL);
 }
 
-TEST(werror_stop_keeps_the_request_until_the_machine_goes_on)
+static void stops_and_goes_on(const char *const *global)
 {
     struct guest_blk b;
     unsigned good, slot;
@@ -405,7 +411,7 @@ TEST(werror_stop_keeps_the_request_until_the_machine_goes_on)
         skip();
         return;
     }
-    qmp = open_small(&dm, &b, "stop", NULL);
+    qmp = global ? open_small_with(&dm, &b, global) : open_small(&dm, &b, "stop", NULL);
     fill_up(&b, &good);
     CHECK(good > 4 && good <= 16);
     await_event(qmp, "BLOCK_IO_ERROR", "\"action\":\"stop\"");
@@ -419,6 +425,18 @@ TEST(werror_stop_keeps_the_request_until_the_machine_goes_on)
     CHECK(guest_blk_disconnect(&b));
     close_pc(&dm, qmp);
     umount(SMALL);
+}
+
+TEST(werror_stop_keeps_the_request_until_the_machine_goes_on)
+{
+    stops_and_goes_on(NULL);
+}
+
+TEST(a_disk_without_an_emulated_drive_has_its_policy_from_global)
+{
+    static const char *const more[] = { "-global", "xen-disk.werror=stop", NULL };
+
+    stops_and_goes_on(more);
 }
 
 TEST(a_machine_that_stopped_so_lets_its_frontend_go)

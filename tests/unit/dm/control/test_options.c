@@ -479,6 +479,9 @@ static const struct wrong {
     { "-cdrom x.iso", "media=cdrom" },
     { "-enable-kvm", "xen-dm runs on Xen only" },
     { "-bios x", "set bios= in xl.cfg" },
+    { "-global e1000.mac=x", "given to -device itself" },
+    { "-global xen-disk.werror=perhaps", "not one of report, ignore, stop, enospc" },
+    { "-global xen-disk", "given to -device itself" },
     { "-object iothread,id=x", "COLO and iothread" },
     { "-soundhw hda", "remove soundhw" },
 };
