@@ -12,6 +12,7 @@
 #include "devices/platform/platform.h"
 #include "dm/base/arena.h"
 #include "dm/base/bytes.h"
+#include "dm/base/clock.h"
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
@@ -35,6 +36,7 @@
 #include "ioreq/server.h"
 
 #define PID_NODE "/local/domain/%u/image/device-model-pid"
+#define LOOK_AGAIN (5 * NS_PER_SEC)
 #define ARENA_BYTES (256 * KIB) /* what libxl lets a restricted process make a file grow to */
 
 /* ---- What devices ask of their board. Any loop. ---- */
@@ -366,6 +368,19 @@ static int open_store(struct machine *m, struct error *err)
     return rc;
 }
 
+/*
+ * In a driver domain nobody tells of another's end: xenstore has no @releaseDomain for it, and xl devd forgets
+ * a process whose devices dom0 removed by force, as it does where a guest is destroyed.
+ */
+static void look_for_domain(void *arg)
+{
+    struct machine *m = arg;
+
+    on_release(m);
+    if (!m->quitting)
+        timer_set_in(&m->look, LOOK_AGAIN);
+}
+
 /* A process for backends: no chips, no seats. */
 static int open_attached(struct machine *m, struct error *err)
 {
@@ -491,6 +506,10 @@ int machine_announce(struct machine *m, struct error *err)
     /* what nobody waits for comes after */
     if (rc == 0)
         rc = store_watch(&m->release_watch, m->store, "@releaseDomain", on_release, m, err);
+    if (rc == 0 && domain_is_hidden(m->domain)) {
+        timer_init(&m->look, m->loop, look_for_domain, m);
+        look_for_domain(m);
+    }
     return rc < 0 ? rc : machine_open_pv(m, err);
 }
 
@@ -499,6 +518,7 @@ void machine_close(struct machine *m)
     if (!m)
         return;
     store_unwatch(m->release_watch);
+    timer_clear(&m->look);
     forget_pid(m);
     for (unsigned i = 0; i < SEATS; i++)
         loop_join_thread(m->seats[i].loop);

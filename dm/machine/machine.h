@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "devices/core/board.h"
+#include "dm/base/loop.h"
 #include "dm/block/nodes.h"
 #include "dm/control/options.h"
 #include "dm/memory/memory.h"
@@ -67,6 +68,7 @@ struct machine {
     struct keeper *keeper; /* NULL: the store is xenstored's own */
     struct store_watch *release_watch;
     bool pid_noted; /* in xenstore, by us */
+    struct timer look; /* for a domain that Xen hides from us */
     struct loop *loop; /* the machine loop */
     struct arena *arena;
     struct replay *played; /* NULL: this machine is a real one */

@@ -20,9 +20,16 @@
 #define ROM_GFNS 0x40
 #define BUFFERED_ATOMIC 2 /* HVM_IOREQSRV_BUFIOREQ_ATOMIC */
 
+/* Xen tells a driver domain nothing of others, but whether there is one to have an event channel with. */
+static int open_finder(struct domain *d, struct error *err)
+{
+    d->finder = xenevtchn_open(NULL, 0);
+    return d->finder ? 0 : error_errno(err, "open Xen's event channels for domain %u", d->id);
+}
+
 /*
- * The handle to ask with, and the domain alive. For backends alone it need not be known: Xen does not tell
- * a driver domain, whose toolstack's word is enough.
+ * The handle to ask with, and the domain alive. For backends alone it need not be known: a driver domain's
+ * toolstack has said so.
  */
 static int find_domain(struct domain **out, unsigned domid, bool *hvm, bool backends,
                        struct error *err)
@@ -39,7 +46,7 @@ static int find_domain(struct domain **out, unsigned domid, bool *hvm, bool back
     if (rc == 0) {
         rc = unstable_domain_state(d->control, domid, &dying, hvm);
         if (rc == -EPERM && backends)
-            rc = 0;
+            rc = open_finder(d, err);
         else if (rc == -EPERM)
             rc = error_set(err, rc, "domain %u: Xen does not let this domain be its device model", domid);
         else if (rc < 0 || dying)
@@ -100,6 +107,8 @@ void domain_close(struct domain *d)
 {
     if (!d)
         return;
+    if (d->finder)
+        xenevtchn_close(d->finder);
     if (d->memory)
         xenforeignmemory_close(d->memory);
     if (d->model)
@@ -134,16 +143,20 @@ struct backing *domain_backing(struct domain *d)
     return &d->backing;
 }
 
+bool domain_is_hidden(const struct domain *d)
+{
+    return d->finder;
+}
+
 bool domain_alive(struct domain *d)
 {
     unsigned vcpus;
-    bool dying = false, hvm;
-    int rc;
+    bool dying, hvm;
 
-    if (d->control) {
-        rc = unstable_domain_state(d->control, d->id, &dying, &hvm);
-        return rc == -EPERM || (rc == 0 && !dying); /* who started us ends us where we cannot know */
-    }
+    if (d->finder) /* no guest has a port 0: what differs is who is asked */
+        return xenevtchn_bind_interdomain(d->finder, d->id, 0) >= 0 || errno != ESRCH;
+    if (d->control)
+        return unstable_domain_state(d->control, d->id, &dying, &hvm) == 0 && !dying;
     return !d->model || xendevicemodel_nr_vcpus(d->model, (domid_t)d->id, &vcpus) == 0;
 }
 

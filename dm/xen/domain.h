@@ -24,6 +24,7 @@ unsigned domain_vcpus(const struct domain *domain); /* the most it may have, 1 t
 struct backing *domain_backing(struct domain *domain);
 /* False once the domain is dying or gone. */
 bool domain_alive(struct domain *domain);
+bool domain_is_hidden(const struct domain *domain); /* nobody says when it ends: look now and then */
 
 void domain_isa_irq(struct domain *domain, unsigned irq, bool level);
 void domain_pci_intx(struct domain *domain, unsigned slot, unsigned pin, bool level);

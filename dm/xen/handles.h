@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <xendevicemodel.h>
+#include <xenevtchn.h>
 #include <xenforeignmemory.h>
 #include "dm/memory/backing.h"
 
@@ -14,6 +15,7 @@ struct domain {
     xendevicemodel_handle *model;
     xenforeignmemory_handle *memory;
     struct backing backing;
+    xenevtchn_handle *finder; /* of a domain that Xen tells us nothing about; else NULL */
     bool restricted;
 };
 

@@ -117,7 +117,7 @@ xenevtchn_port_or_error_t xenevtchn_bind_interdomain(xenevtchn_handle *h, uint32
     int rc;
 
     simxen_syscall();
-    if (domid != SIMXEN_DOMID)
+    if (domid != SIMXEN_DOMID || simxen()->dying)
         return fail(h->restricted ? EPERM : ESRCH);
     simxen_lock();
     rc = bind(h, remote);

@@ -58,6 +58,17 @@ TEST(a_process_of_xl_devds_serves_a_domain_that_it_may_not_ask_about)
     CHECK_EQ(dm_close(&dm, SIGHUP, END_MS), 0);
 }
 
+TEST(a_process_of_xl_devds_sees_the_domains_end_for_itself)
+{
+    static const struct dm_config config = { .vcpus = 1, .role = devd, .driver = true };
+    struct dm dm;
+
+    dm_open(&dm, &config);
+    serves();
+    simxen()->dying = true;
+    CHECK_EQ(dm_close(&dm, 0, 2 * END_MS), 0); /* it looks every 5 seconds */
+}
+
 TEST(a_process_of_xl_devds_in_dom0_ends_with_the_domain)
 {
     static const struct dm_config config = { .vcpus = 1, .role = devd };
