@@ -214,6 +214,7 @@ fuzz-check: fuzz-build
 
 install: all
 	install -D -m 755 $(B)/xen-dm $(DESTDIR)$(PREFIX)/libexec/xen-dm
+	install -D -m 755 pv-backends/net/vif-xen-dm $(DESTDIR)/etc/xen/scripts/vif-xen-dm
 
 format:
 	clang-format -i $(LIB_SRC) dm/main.c dm/replay.c $(KIT_SRC) $(TEST_SRC) $(HEADERS)

@@ -71,14 +71,13 @@ static struct chardev *find_chardev(void *arg, const char *id)
 }
 
 /*
- * Network devices where the kernel has none, and we are not to be restricted: they open taps when the
- * toolstack's script is done. Frame buffers where they are the only display, as QEMU has it; all
- * others.
+ * Network devices unless we are to be restricted: they open taps when the toolstack's script is done.
+ * Frame buffers where they are the only display, as QEMU has it; all others.
  */
 static bool serves(const struct machine_config *c, const struct pv_class *cls)
 {
     if (cls == &netback_class)
-        return !c->restricted && (c->netback || !netback_of_kernel());
+        return !c->restricted;
     return cls != &vfb_class || c->kind == MACHINE_PV;
 }
 
@@ -160,6 +159,7 @@ int machine_open_pv(struct machine *m, struct error *err)
     choose_classes(c, pv->classes);
     pv->host = (struct pv_host){ .backing = domain_backing(m->domain), .input = m->input,
                                  .screen = c->kind == MACHINE_PV ? m->screen : NULL,
+                                 .net_of_kernel = netback_of_kernel(!c->netback),
                                  .net_drain_ns = c->netback_drain_ms * NS_PER_MS,
                                  .find_disk = find_disk, .find_policy = find_policy,
                                  .disk_failed = disk_failed, .find_chardev = find_chardev, .arg = m };

@@ -21,6 +21,7 @@
 #include "pv-backends/net/slots.h"
 #include "pv-backends/page.h"
 
+#define KERNELS "/sys/bus/xen-backend/drivers/vif"
 #define QUEUES_MOST 8u
 #define QUEUES_LEAST 4 /* offered: rings of guests with more vCPUs than the host has for us */
 #define DRAIN_DEFAULT (10 * NS_PER_SEC) /* as long as the kernel's backend keeps frames */
@@ -43,16 +44,30 @@ struct netback {
     bool fenced;
 };
 
-bool netback_of_kernel(void)
+static bool ours(struct pv_device *dev)
+{
+    char path[sizeof(KERNELS) + 32], *by;
+    bool given;
+
+    if (!pv_bus_host(pv_bus_of(dev))->net_of_kernel)
+        return true;
+    by = pv_back_read(dev, "served-by"); /* vif-xen-dm writes it when the kernel has let go */
+    given = by && !strcmp(by, "device-model");
+    free(by);
+    snprintf(path, sizeof(path), KERNELS "/vif-%u-%u", pv_bus_domid(pv_bus_of(dev)), pv_devid(dev));
+    return given && access(path, F_OK) < 0;
+}
+
+bool netback_of_kernel(bool soon)
 {
     struct utsname name;
     char path[256], line[256];
     bool found = false;
     FILE *f;
 
-    if (access("/sys/bus/xen-backend/drivers/vif", F_OK) == 0)
+    if (access(KERNELS, F_OK) == 0)
         return true;
-    if (access("/run/udev/control", F_OK) < 0 || uname(&name) < 0)
+    if (!soon || access("/run/udev/control", F_OK) < 0 || uname(&name) < 0)
         return false;
     /* udev loads a module that is there when libxl makes the first vif: two would serve it then */
     snprintf(path, sizeof(path), "/lib/modules/%s/modules.alias", name.release);
@@ -129,6 +144,7 @@ static int write_features(struct pv_device *dev, const struct netback *n, struct
         rc = pv_back_write(dev, ones[i], err, "1");
     if (rc == 0)
         rc = pv_back_write(dev, "feature-rx-flip", err, "0");
+    pv_back_remove(dev, "feature-xdp-headroom"); /* the kernel's, where it had the device before */
     return rc;
 }
 
@@ -391,6 +407,6 @@ struct net_stats netback_stats(struct pv_device *dev, unsigned queue)
 
 const struct pv_class netback_class = {
     .kind = "vif", .front = "vif", .size = sizeof(struct netback), .closes_at_end = true,
-    .probe = probe, .connect = connect, .disconnect = disconnect, .close = close_device,
+    .ours = ours, .probe = probe, .connect = connect, .disconnect = disconnect, .close = close_device,
     .remove = remove_device, .front_changed = front_changed,
 };

@@ -6,8 +6,8 @@
 #include "pv-backends/xenbus/device.h"
 
 /*
- * Network devices, where the kernel has no backend for them. Source: public/io/netif.h. The tap is
- * there before state InitWait: then libxl runs the vif script with it.
+ * Network devices, where the kernel has no backend for them, or lets go of one. Source:
+ * public/io/netif.h. The tap is there before state InitWait: then libxl runs the vif script with it.
  */
 extern const struct pv_class netback_class;
 
@@ -19,6 +19,9 @@ struct net_info {
 bool netback_info(struct pv_device *dev, struct net_info *info); /* false: another class */
 struct net_stats netback_stats(struct pv_device *dev, unsigned queue);
 
-/* Whether the kernel serves network devices, or would as soon as there is one. */
-bool netback_of_kernel(void);
+/*
+ * Whether the kernel serves network devices, or (`soon`) would as soon as there is one. Then ours are those
+ * that the script vif-xen-dm has taken from it.
+ */
+bool netback_of_kernel(bool soon);
 #endif

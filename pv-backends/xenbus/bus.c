@@ -27,6 +27,7 @@ struct pv_device {
     struct store_watch *back_watch, *front_watch;
     bool look;    /* something was written since we last looked */
     bool waits;   /* probe said: not now; until a node of ours changes */
+    bool other;   /* somebody else serves it */
     bool refused; /* connect failed; until the frontend's state changes */
     bool front_wrote, back_wrote;
     enum xenbus_state refused_at;
@@ -390,7 +391,9 @@ static bool move(struct pv_device *dev)
     struct xenbus_seen seen = see(dev);
     struct xenbus_step step = xenbus_decide(dev->phase, &seen);
 
-    if (dev->phase == PV_FRESH && seen.there && dev->cls->ours && !dev->cls->ours(dev))
+    if (dev->phase == PV_FRESH && seen.there)
+        dev->other = dev->cls->ours && !dev->cls->ours(dev);
+    if (dev->other && seen.there)
         return false;
     if (dev->refused && seen.front == dev->refused_at && seen.online && seen.there)
         return false;
@@ -591,7 +594,7 @@ static void look(void *arg)
     if (bus->stopping && !bus->stopped && all_gone(bus)) {
         bus->stopped = true;
         for (dev = bus->devices; dev; dev = dev->next)
-            if (dev->cls->closes_at_end)
+            if (dev->cls->closes_at_end && !dev->other)
                 say(dev, XENBUS_CLOSED);
         loop_post(bus->loop, bus->done, bus->done_arg);
     }

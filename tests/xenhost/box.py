@@ -14,6 +14,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(HERE)
+VIF_SCRIPT = "pv-backends/net/vif-xen-dm"
 READY_LIMIT = 240           # seconds from power-on to dom0's agent; 10 on an idle machine
 SILENCE_LIMIT = 90          # the agent says something every 5 seconds
 
@@ -114,6 +115,7 @@ def payload(path, dm, command=None, shell=False):
             if dm != "stock":
                 for suffix in ("", "-replay"):
                     tar.add(os.path.realpath(dm) + suffix, "xen-dm" + suffix)
+            tar.add(os.path.join(os.path.dirname(TESTS), VIF_SCRIPT), VIF_SCRIPT)
             for part in ("xenhost", "kit", "packages"):
                 if os.path.exists(os.path.join(TESTS, part)):
                     tar.add(os.path.join(TESTS, part), "tests/" + part,
