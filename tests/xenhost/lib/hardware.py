@@ -111,15 +111,15 @@ def bridge():
 class Peer:
     """Sends the same bytes to whoever connects to .out, hashes what comes in at .into."""
 
-    def __init__(self, size):
+    def __init__(self, size, address=HOST_IP):
+        self.address = address
         self.data = os.urandom(size)
         self.hash = hashlib.sha256(self.data).hexdigest()
         self.received = []
         self.out, self.into = self._listen(self._send), self._listen(self._receive)
 
-    @staticmethod
-    def _listen(serve):
-        sock = socket.create_server((HOST_IP, 0))
+    def _listen(self, serve):
+        sock = socket.create_server((self.address, 0))
 
         def loop():
             while True:
