@@ -14,9 +14,9 @@ SIZE = 160                  # MiB of each image
 FIXED = 16                  # MiB at its end that are never written: of the qcow2 they are its backing file's
 
 
-def qdisk(vdev, target, kind="raw"):
+def qdisk(vdev, target, kind="raw", more=""):
     """A disk of xl.cfg, or what block-attach takes."""
-    return "format=%s,vdev=%s,access=rw,backendtype=qdisk,target=%s" % (kind, vdev, target)
+    return "format=%s,vdev=%s,access=rw,backendtype=qdisk,%starget=%s" % (kind, vdev, more, target)
 
 
 def node(guest, number, key):

@@ -8,7 +8,8 @@ import signal
 
 import hardware
 import network
-from guest import BASE_CMDLINE, blank_disk, pvh_guest, qdisk
+from guest import BASE_CMDLINE, blank_disk, pvh_guest
+from pvdisk import qdisk
 from scenario import DM_PATH, GUEST_FILES, WORK, Skip, check, check_equal, main, only_ours, run, run_quiet, say, \
     wait_until, xenstore, xenstore_list
 

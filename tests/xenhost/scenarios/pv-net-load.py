@@ -4,7 +4,8 @@
 # prove it, ping floods, cards added and taken away while data flows, and guests that end or crash meanwhile.
 import hardware
 import network
-from guest import blank_disk, pvh_guest, qdisk
+from guest import blank_disk, pvh_guest
+from pvdisk import qdisk
 from scenario import check, check_equal, main, only_ours, run, say, wait_until, xenstore
 
 MIB = 1 << 20
