@@ -21,7 +21,7 @@
 #include "dm/machine/qtest.h"
 #include "dm/machine/restrict.h"
 
-#define END_SECONDS 1 /* after a signal, for disks to flush */
+#define END_SECONDS 5 /* after a signal, for disks to flush and taps to go, which a busy host is slow at */
 
 struct process {
     struct machine_config config;

@@ -438,7 +438,7 @@ static unsigned long long counted(int qmp, const char *name, const char *way)
 TEST(metrics_tell_what_went_each_way_and_how)
 {
     static const char *const ways[] = { "from_guest", "to_guest" };
-    unsigned long long bytes[2] = { 0, 0 };
+    unsigned long long bytes[2] = { 0, 0 }, notified;
     struct guest_net n;
     struct dm dm;
     unsigned index;
@@ -482,7 +482,8 @@ TEST(metrics_tell_what_went_each_way_and_how)
     }
     CHECK_EQ(counted(qmp, "dropped_total", "to_guest"), 0);
     CHECK_EQ(counted(qmp, "copies_total", NULL), 20 + 15 + 10 + 1);
-    CHECK(counted(qmp, "notifies_total", NULL) <= 22);
+    notified = counted(qmp, "notifies_total", NULL); /* at most for each batch, not for each slot */
+    CHECK(notified > 0 && notified <= 2 * 23);
     CHECK(guest_net_disconnect(&n));
     CHECK_EQ(counted(qmp, "frames_total", "to_guest"), ~0ull);
     close(qmp);
