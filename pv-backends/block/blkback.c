@@ -85,7 +85,7 @@ static struct disk *take_kept(struct blkback *b, const struct disk_config *c)
     struct disk *disk = b->kept;
 
     b->kept = NULL;
-    if (disk && !strcmp(disk_path(disk), c->path) && disk_readonly(disk) == c->readonly)
+    if (disk && !strcmp(disk_path(disk), c->path) && (c->readonly || !disk_readonly(disk)))
         return disk;
     disk_close(disk);
     return NULL;
