@@ -140,6 +140,37 @@ TEST(a_disk_that_an_emulated_drive_has_too_grows_for_both)
     resize(true);
 }
 
+/* Its tables are written by another thread, so the command is answered when that has ended. */
+TEST(a_qcow2_grows_in_use_and_a_vhd_says_that_it_does_not)
+{
+    static const char *const formats[2][2] = { { "qcow2", "qcow2" }, { "vpc", "vhd" } };
+
+    for (int i = 0; i < 2; i++) {
+        struct dm_config config = { .vcpus = 1 };
+        char command[160];
+        struct guest_blk b;
+        struct dm dm;
+        int qmp;
+
+        make_image(image, 0);
+        snprintf(command, sizeof(command), "qemu-img create -q -f %s -o %s %s 4M", formats[i][0],
+                 i ? "force_size=on" : "cluster_size=512", image);
+        CHECK_EQ(system(command), 0);
+        dm_open(&dm, &config);
+        snprintf(params, sizeof(params), "%s:%s", formats[i][1], image);
+        guest_blk_add(&b, DEVID, params, false);
+        qmp = qmp_open(dm.qmp);
+        CHECK(guest_blk_connect(&b, &plain));
+        says(qmp, "{\"execute\":\"block_resize\",\"arguments\":{\"device\":\"xvda\",\"size\":8388608}}\n",
+             i ? "format vpc does not change its size in use" : "return");
+        CHECK_EQ(guest_pv_number(b.pv.back, "sectors", 0), (i ? 1 : 2) * SECTORS);
+        memset(guest_blk_buffer(&b, 0, 0), 0x77, 4096);
+        CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_WRITE, 2 * SECTORS - 8, 4096), i ? -1 : 0);
+        CHECK(guest_blk_disconnect(&b));
+        close_pc(&dm, qmp);
+    }
+}
+
 /* libxl tells the emulated drive nothing of discards, and the backend whether to. */
 TEST(a_disk_that_an_emulated_drive_has_too_is_discarded_where_the_toolstack_says_so)
 {
