@@ -34,11 +34,17 @@ def digest(image, mib, skip=0):
         return hashlib.sha256(f.read(mib * MIB)).hexdigest()
 
 
+def random_data(mib):
+    """A command of the guest's: the same bytes each time, and no two MiB of them alike. Only 8 are random, which take long."""
+    return ("[ -e /tmp/data ] || dd if=/dev/urandom of=/tmp/data bs=1M count=8 2>/dev/null; "
+            "for i in $(seq %d); do echo $i; cat /tmp/data; done 2>/dev/null | dd bs=1M iflag=fullblock count=%d 2>/dev/null" %
+            (mib // 8, mib))
+
+
 def write(guest, name, mib, block="1M"):
     """Random data past the guest's page cache; its digest as the guest reads it back."""
-    guest.sh("[ -e /tmp/data ] || dd if=/dev/urandom of=/tmp/data bs=1M count=8 2>/dev/null; "
-             "for i in $(seq %d); do cat /tmp/data; done | dd of=/dev/%s bs=%s iflag=fullblock oflag=direct conv=fsync 2>/dev/null"
-             % (mib // 8, name, block), timeout=300)
+    guest.sh("%s | dd of=/dev/%s bs=%s iflag=fullblock oflag=direct conv=fsync 2>/dev/null" %
+             (random_data(mib), name, block), timeout=300)
     # a guest that was once told of an error asks for no flush any more, and says nothing of it
     check_equal(guest.sh("cat /sys/block/%s/queue/write_cache" % name), "write back", "what the guest thinks of flushes of " + name)
     return read(guest, name, mib, block)
@@ -93,10 +99,9 @@ class Images:
 
     def write_and_verify(self, guest, mib=128):
         """The guest's half: writes, and reads back; here() then looks at the images."""
+        sent = guest.sh("%s | sha256sum" % random_data(mib), timeout=90).split()[0]
         for kind, image in self.all.items():
             await_disk(guest, image["name"])
-            sent = guest.sh("[ -e /tmp/data ] || dd if=/dev/urandom of=/tmp/data bs=1M count=8 2>/dev/null; "
-                            "for i in $(seq %d); do cat /tmp/data; done | sha256sum" % (mib // 8), timeout=90).split()[0]
             image["digest"] = write(guest, image["name"], mib)
             check_equal(image["digest"], sent, "what the guest reads back from its disk on %s" % kind)
             if kind == "qcow2":
@@ -146,8 +151,8 @@ def grants(domid):
     """What Xen says of this domain's grants in use, and of a domain that only they keep alive."""
     run_quiet("xl", "debug-keys", "g")
     text = run("xl", "dmesg")
-    table = text[text.rfind("gnttab_usage_print_all"):]
-    found = re.findall(r"grant-table for remote d(?:omain |om)?%d\b.*" % domid, table)
+    table = text[text.rindex("gnttab_usage_print_all [ key 'g' pressed"):]
+    found = re.findall(r"grant-table for remote d%d\b.*" % domid, table)
     for line in run("xl", "list").splitlines()[1:]:
         words = line.split()
         if "%d" % domid in words[1:2]:

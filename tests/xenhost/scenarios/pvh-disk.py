@@ -20,6 +20,7 @@ def scenario():
         check("xenpv" in f.read().split("\0"), "the device model of a PVH guest is not for backends")
     guest.wait_ready()
     images.write_and_verify(guest)
+    check("grant-table" in str(grants(guest.domid)), "Xen says nothing of the grants of a guest that uses disks")
     more = blank_disk("more.img", 16)
     run("xl", "block-attach", guest.name, qdisk("xvdf", more))
     await_disk(guest, "xvdf")
