@@ -42,6 +42,7 @@ struct pv_host {
     void (*disk_failed)(void *arg, const char *device, const struct drive_error *what);
     struct chardev *(*find_chardev)(void *arg, const char *id); /* stays the machine's; or NULL */
     void *arg;
+    uint64_t l2_cache; /* bytes of an image's tables kept in memory; 0: as the format likes */
     bool sealed; /* the process can open no file any more: what is open is kept */
 };
 

@@ -7,6 +7,8 @@
 #include "dm/base/error.h"
 #include "dm/control/option_words.h"
 
+#define L2_CACHE_MOST (1u << 30)
+
 static int judge_cache(struct drive_words *d, const char *cache, const char *option,
                        struct error *err)
 {
@@ -105,7 +107,7 @@ int option_drive(struct machine_config *c, const char *option, const char *text,
     if (rc == 0)
         rc = judge_errors(&d->write_errors, option, "werror", words_get(&w, "werror"), err);
     if (rc == 0 && words_get(&w, "l2-cache-size"))
-        rc = words_number(option, words_get(&w, "l2-cache-size"), 1u << 30, &d->l2_cache, err);
+        rc = words_number(option, words_get(&w, "l2-cache-size"), L2_CACHE_MOST, &d->l2_cache, err);
     if (rc == 0 && words_get(&w, "index"))
         rc = words_number(option, words_get(&w, "index"), 3, &n, err);
     else if (rc == 0 && d->ide && (n = free_index(c)) > 3)
@@ -199,9 +201,11 @@ int option_global(struct machine_config *c, const char *option, const char *text
             c->has_pv_errors = true;
             return judge_errors(&c->pv_errors[i], option, names[i], w.pairs[0].value, err);
         }
+    if (w.count == 1 && !strcmp(w.pairs[0].name, "xen-disk.l2-cache-size"))
+        return words_number(option, w.pairs[0].value, L2_CACHE_MOST, &c->pv_l2_cache, err);
     return error_set(err, -ENOTSUP,
-                     "%s %s: only xen-disk.rerror= and xen-disk.werror= are known; other properties "
-                     "are given to -device itself",
+                     "%s %s: only xen-disk.rerror=, xen-disk.werror= and xen-disk.l2-cache-size= are "
+                     "known; other properties are given to -device itself",
                      option, text);
 }
 

@@ -104,6 +104,7 @@ struct machine_config {
      * beside a disk has it, or report. */
     bool has_pv_errors;
     enum error_policy pv_errors[2]; /* reads, writes */
+    uint64_t pv_l2_cache; /* -global xen-disk.l2-cache-size=BYTES; 0: as the format likes */
     const char *metrics; /* -x-metrics PATH; NULL: no socket */
     const char *record; /* -record FILE; NULL: no */
     uint64_t record_bytes;

@@ -162,7 +162,8 @@ int machine_open_pv(struct machine *m, struct error *err)
                                  .net_of_kernel = netback_of_kernel(!c->netback),
                                  .net_drain_ns = c->netback_drain_ms * NS_PER_MS,
                                  .find_disk = find_disk, .find_policy = find_policy,
-                                 .disk_failed = disk_failed, .find_chardev = find_chardev, .arg = m };
+                                 .disk_failed = disk_failed, .find_chardev = find_chardev, .arg = m,
+                                 .l2_cache = c->pv_l2_cache };
     rc = pv_io_pool_open(&pv->host.pool, c->domid,
                          c->io_threads ? c->io_threads : MIN((unsigned)MAX(cpus, 1), LOOPS_DEFAULT),
                          poll, err);

@@ -107,9 +107,9 @@ static int open_new(struct pv_device *dev, struct blkback *b, const struct disk_
 static int open_image(struct pv_device *dev, struct blkback *b, struct error *err)
 {
     char *params = pv_back_read(dev, "params"), *mode = pv_back_read(dev, "mode");
-    struct disk_config c = { .readonly = !mode || *mode != 'w',
-                             .direct = pv_back_flag(dev, "direct-io-safe") };
     struct pv_host *host = pv_bus_host(pv_bus_of(dev));
+    struct disk_config c = { .readonly = !mode || *mode != 'w', .l2_cache = host->l2_cache,
+                             .direct = pv_back_flag(dev, "direct-io-safe") };
     char *whole = params ? strdup(params) : NULL;
     int rc = params ? split_params(dev, params, &c.format, &c.path, err)
                     : error_set(err, -ENOENT, "%s: there is no node params", pv_name(dev));

@@ -84,6 +84,64 @@ static void await_sectors(struct guest_blk *b, uint64_t sectors)
 
 /* ---- Sizes ---- */
 
+#define TIB (1ull << 40)
+
+/* A byte everywhere in 64 KiB from this sector on, and zeroes a whole 2 TiB below, where 32 bits wrap. */
+static void fill_and_look(struct guest_blk *b, uint64_t sector, uint8_t byte)
+{
+    uint8_t *buffer = guest_blk_buffer(b, 0, 0);
+
+    memset(buffer, byte, 65536);
+    CHECK_EQ(guest_blk_do(b, 0, GUEST_BLK_WRITE, sector, 65536), 0);
+    memset(buffer, 0xee, 65536);
+    CHECK_EQ(guest_blk_do(b, 0, GUEST_BLK_READ, sector, 65536), 0);
+    CHECK(buffer[0] == byte && buffer[65535] == byte);
+    CHECK_EQ(guest_blk_do(b, 0, GUEST_BLK_READ, sector - (2 * TIB >> 9), 65536), 0);
+    CHECK(!buffer[0] && !buffer[65535]);
+}
+
+static void is_large(const char *format)
+{
+    static const char *const more[] = { "-global", "xen-disk.l2-cache-size=65536", NULL };
+    struct dm_config config = { .vcpus = 1, .more = more };
+    uint64_t sectors = 3 * TIB >> 9;
+    struct guest_blk b;
+    char command[160];
+    struct dm dm;
+
+    strcpy(image, "/dev/shm/simxen-adm-XXXXXX");
+    close(mkstemp(image));
+    snprintf(command, sizeof(command), "qemu-img create -q -f %s %s 3T", format, image);
+    CHECK_EQ(system(command), 0);
+    dm_open(&dm, &config);
+    snprintf(params, sizeof(params), "%s:%s", !strcmp(format, "raw") ? "aio" : format, image);
+    guest_blk_add(&b, DEVID, params, false);
+    CHECK(guest_blk_connect(&b, &plain));
+    CHECK_EQ(b.sectors, sectors);
+    for (unsigned i = 0; i < 32; i++) /* each with a table of its own, and room for one of them */
+        fill_and_look(&b, (5 * TIB / 2 >> 9) + i * (16ull << 30 >> 9) + i * 8, (uint8_t)(i + 1));
+    fill_and_look(&b, sectors - 128, 0x77);
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_READ, sectors - 127, 65536), -1);
+    CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_FLUSH, 0, 0), 0);
+    CHECK(guest_blk_disconnect(&b));
+    CHECK_EQ(dm_close(&dm, SIGTERM, END_MS), 0);
+    if (strcmp(format, "raw")) {
+        snprintf(command, sizeof(command), "qemu-img check -q -f %s %s", format, image);
+        CHECK_EQ(system(command), 0);
+    }
+    unlink(image);
+}
+
+TEST(a_raw_disk_over_two_tebibytes)
+{
+    is_large("raw");
+}
+
+TEST(a_qcow2_disk_over_two_tebibytes_with_a_small_cache_of_tables)
+{
+    is_large("qcow2");
+}
+
 /* What the emulated drive says it has. */
 static uint64_t identified(struct guest_ide *ide)
 {

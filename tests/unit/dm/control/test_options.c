@@ -482,6 +482,7 @@ static const struct wrong {
     { "-global e1000.mac=x", "given to -device itself" },
     { "-global xen-disk.werror=perhaps", "not one of report, ignore, stop, enospc" },
     { "-global xen-disk", "given to -device itself" },
+    { "-global xen-disk.l2-cache-size=2G", "is not a number from 0 to 1073741824" },
     { "-object iothread,id=x", "COLO and iothread" },
     { "-soundhw hda", "remove soundhw" },
 };
