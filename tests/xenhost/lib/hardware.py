@@ -339,6 +339,8 @@ def graphic_screen(guest, module):
 def traces(domid):
     """Everything of a domain that should be gone with it: a list of sentences."""
     found = []
+    if str(domid) in [words[1] for words in map(str.split, run_quiet("xl", "list")[1].splitlines()) if len(words) > 1]:
+        found.append("the domain itself: somebody has pages of its memory still")
     for node in ("/local/domain/%d" % domid, "/local/domain/0/device-model/%d" % domid, "/libxl/%d" % domid):
         if run_quiet("xenstore-exists", node)[0] == 0:
             found.append("xenstore node %s" % node)
