@@ -97,6 +97,9 @@ def scenario():
     check("-xen-domid\0%d\0" % guest.domid in processes(driver), "xl devd has started no process for the guest")
     check_equal(xenstore("/local/domain/%d/device-model/%d/state" % (driver.domid, guest.domid)), "running",
                 "the process's state")
+    # dom0's xl does not wait for the driver domain's script, which xl devd gives up after 40 seconds
+    wait_until(lambda: xenstore("/local/domain/%d/backend/vif/%d/0/hotplug-status" % (driver.domid, guest.domid)) == "connected",
+               60, "the vif script in the driver domain")
     guest.run()
     guest.wait_ready(200)
     wait_until(lambda: guest.sh("ls /sys/block /sys/class/net").split().count("xvda"), 40, "the disk in the guest")
