@@ -3,6 +3,7 @@
 # Our netback beside the kernel's, in one dom0 and in one guest: cards are the kernel's unless the script vif-xen-dm
 # gives them to the device model. Both carry data at once; ours comes and goes while the kernel's is in use.
 import os
+import time
 
 import hardware
 import network
@@ -11,6 +12,7 @@ from pvdisk import qdisk
 from scenario import check, check_equal, main, note, only_ours, run, run_quiet, say, wait_until, xenstore
 
 MIB = 1 << 20
+PACE = 8
 SCRIPT = os.path.abspath(os.path.join(os.path.dirname(hardware.__file__), "../../../pv-backends/net/vif-xen-dm"))
 DRIVER = "/sys/bus/xen-backend/drivers/vif/"
 HOSTS, ADDRESSES = (hardware.HOST_IP, "192.168.78.1"), (hardware.GUEST_IP, "192.168.78.2")
@@ -32,6 +34,7 @@ def scenario():
     for n, address in enumerate(ADDRESSES):
         guest.sh("ip addr add %s/24 dev eth%d; ip link set eth%d up" % (address, n, n))
     both(guest)
+    pace(guest)
     ours_comes_and_goes(guest)
     guest.destroy()
     hardware.check_no_traces(guest.domid)
@@ -70,6 +73,25 @@ def both(guest):
         grown = [b - a for a, b in zip(before[n], moved(guest, n))]
         check(min(grown) > 4 * MIB, "only %s bytes went through eth%d", grown, n)
     say("guest: 4 MiB each way by the kernel's card and by ours, at once")
+
+
+def pace(guest):
+    """The same stream by each card alone, three times in turns; on one CPU the time is the cost of all of it."""
+    peers, best = [hardware.Peer(PACE * MIB, host) for host in HOSTS], [[999, 999], [999, 999]]
+    for n in (0, 1, 1, 0, 0, 1):
+        peer = peers[n]
+        times = [time.monotonic()]
+        guest.sh("nc %s %d </dev/null >/tmp/pace" % (peer.address, peer.out), timeout=120)
+        times.append(time.monotonic())
+        before = len(peer.received)
+        guest.sh("nc %s %d </tmp/pace" % (peer.address, peer.into), timeout=120)
+        wait_until(lambda p=peer, b=before: len(p.received) > b, 20, "the end of the guest's stream")
+        times.append(time.monotonic())
+        check_equal(peer.received[-1], peer.hash, "what went in and out by eth%d" % n)
+        best[n] = [min(b, later - sooner) for b, sooner, later in zip(best[n], times, times[1:])]
+    guest.sh("rm /tmp/pace")
+    say("guest: %d MiB in and out by the kernel's card alone in %.1f s and %.1f s, by ours in %.1f s and %.1f s" %
+        (PACE, *best[0], *best[1]))
 
 
 def ours_comes_and_goes(guest):
