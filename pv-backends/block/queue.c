@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dm/base/bytes.h"
+#include "dm/base/counter.h"
 #include "dm/base/clock.h"
 #include "dm/base/error.h"
 #include "dm/base/log.h"
@@ -72,12 +73,6 @@ struct blk_queue {
 };
 
 static void check_stopped(struct blk_queue *q);
-
-/* One loop writes them; others may look meanwhile. */
-static void count(uint64_t *counter, uint64_t more)
-{
-    __atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
-}
 
 /* ---- Work ---- */
 
@@ -146,7 +141,7 @@ static void flush_copies(struct blk_queue *q)
         return;
     if (grants_copy(q->c.io->grants, q->copies, q->copy_count) < 0)
         log_guest("%s: grant copy: errno %d", q->c.name, errno);
-    count(&q->stats.copies, q->copy_count);
+    counter_add(&q->stats.copies, q->copy_count);
     q->copy_count = 0;
 }
 
@@ -323,7 +318,7 @@ static void submit_list(struct blk_queue *q, struct work *list)
             *tail = next;
             tail = &next->merged;
             next = next->next;
-            count(&q->stats.merged, 1);
+            counter_add(&q->stats.merged, 1);
         }
         switch (w->words.kind) {
         case BLK_READ:
@@ -416,7 +411,7 @@ static bool map_pages(struct work *w)
     }
     w->mapped = true;
     __atomic_store_n(&q->stats.persistent, persistent_count(q->persistent), __ATOMIC_RELAXED);
-    count(&q->stats.mapped, 1);
+    counter_add(&q->stats.mapped, 1);
     return true;
 }
 
@@ -484,7 +479,7 @@ static struct work *take_one(struct blk_queue *q)
         w->status = w->words.kind == BLK_UNKNOWN && !w->words.indirect ? BLK_NOT_SUPPORTED
                                                                         : BLK_ERROR;
     else
-        count(&q->stats.requests[w->words.kind], 1);
+        counter_add(&q->stats.requests[w->words.kind], 1);
     memcpy(w->segments, w->words.direct, sizeof(w->words.direct));
     return w;
 }
@@ -555,7 +550,7 @@ static bool serve(void *arg)
     list = take(q);
     if (!list)
         return false;
-    count(&q->stats.passes, 1);
+    counter_add(&q->stats.passes, 1);
     copy_list(q, list, is_indirect, queue_list, one_piece, list_made);
     go_on(q, list);
     return true;
@@ -582,9 +577,9 @@ static void respond(struct blk_queue *q, struct work *w)
         memcpy(pv_ring_slot(&q->ring, q->ring.put), bytes, n);
     q->ring.put++;
     if (w->status != BLK_OKAY)
-        count(&q->stats.errors, 1);
+        counter_add(&q->stats.errors, 1);
     else if (w->words.kind <= BLK_WRITE)
-        count(&q->stats.bytes[w->words.kind], w->length);
+        counter_add(&q->stats.bytes[w->words.kind], w->length);
     if (w->status == BLK_OKAY && w->words.kind < BLK_DISCARD)
         histogram_add(&q->stats.times[MIN(w->words.kind, BLK_FLUSH)], q->now - w->started);
     work_put(q, w);
@@ -603,7 +598,7 @@ static void answer_ended(struct blk_queue *q)
         respond(q, list);
     }
     if (!q->broken && pv_ring_push(&q->ring)) {
-        count(&q->stats.notifies, 1);
+        counter_add(&q->stats.notifies, 1);
         evtchn_notify(q->c.io->evtchn, q->port);
     }
 }
@@ -787,10 +782,8 @@ void blk_queue_close(struct blk_queue *q)
 
 struct blk_stats blk_queue_stats(const struct blk_queue *q)
 {
-    const uint64_t *from = (const uint64_t *)(const void *)&q->stats;
     struct blk_stats s;
 
-    for (unsigned i = 0; i < sizeof(s) / sizeof(*from); i++)
-        ((uint64_t *)(void *)&s)[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    counters_now(&s, &q->stats, sizeof(s));
     return s;
 }
