@@ -38,8 +38,9 @@ LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 TESTS := $(TEST_SRC:%.c=$(B)/%)
 HEADERS := $(shell find dm ioreq devices pv-backends tests -name '*.h' | LC_ALL=C sort)
 
-.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole check-kill bench \
-        check-oracle check-qtest fuzz fuzz-build fuzz-check install format clean packages tests
+.PHONY: all demo check check-fast check-unit check-arrows check-headers check-xen check-whole \
+        check-whole-tsan check-kill check-oracle check-qtest bed bench fuzz fuzz-build fuzz-check install \
+        format clean packages tests
 .SECONDARY:
 
 all: $(B)/xen-dm $(B)/xen-dm-replay
@@ -147,15 +148,22 @@ $(ORACLE): $(B)/%: $(B)/%.o $(ORACLE_OBJ) $(BED_OBJ) $(B)/tests/kit/check.o $(B)
 
 -include $(BED_OBJ:.o=.d) $(WHOLE:=.d) $(ORACLE_OBJ:.o=.d) $(ORACLE:=.d)
 
-check-whole: all $(SIMXEN) $(B)/simxen/xsd_preload.so $(WHOLE)
+bed: all $(SIMXEN) $(B)/simxen/xsd_preload.so
+
+check-whole: bed $(WHOLE)
 	@DM=$(B)/xen-dm tests/run-unit $(WHOLE)
+
+# Its loops and queues under TSan; the tests themselves, whose guests race on purpose, are not.
+check-whole-tsan: $(WHOLE)
+	@$(MAKE) --no-print-directory SAN=thread bed
+	@DM=build-san-thread/xen-dm tests/run-unit $(WHOLE)
 
 # kill -9 under write load, more often than check-whole does.
 KILL_ROUNDS ?= 400
-check-kill: all $(SIMXEN) $(B)/simxen/xsd_preload.so $(B)/tests/whole/test_blk_kill
+check-kill: bed $(B)/tests/whole/test_blk_kill
 	@DM=$(B)/xen-dm KILL_ROUNDS=$(KILL_ROUNDS) $(B)/tests/whole/test_blk_kill
 
-check-oracle: all $(SIMXEN) $(B)/simxen/xsd_preload.so $(ORACLE)
+check-oracle: bed $(ORACLE)
 	@DM=$(B)/xen-dm tests/run-unit $(ORACLE)
 # Figures against Debian's QEMU, from one run on the pretend Xen.
 BENCH := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
@@ -166,7 +174,7 @@ $(B)/bench: $(BENCH) $(BED_OBJ) $(B)/tests/kit/check.o
 
 -include $(BENCH:.o=.d)
 
-bench: packages all $(SIMXEN) $(B)/simxen/xsd_preload.so $(B)/bench
+bench: packages bed $(B)/bench
 	@tests/install-packages bench
 	@DM=$(B)/xen-dm $(B)/bench -o $(B)/bench.tsv -m $(B)/bench-pv.tsv $(BENCH_ARGS) $(CASES)
 	@tests/bench/report $(B)/bench.tsv $(B)/bench-pv.tsv tests/bench

@@ -9,7 +9,7 @@
 
 #define DIRECT 11u
 #define SECTOR 512u
-#define WAIT_MS 5000
+#define WAIT_MS 20000
 
 void guest_blk_add(struct guest_blk *b, unsigned devid, const char *params, bool readonly)
 {

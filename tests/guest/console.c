@@ -8,7 +8,7 @@
 #include "tests/kit/check.h"
 #include "tests/simxen/simxen.h"
 
-#define WAIT_MS 5000
+#define WAIT_MS 20000
 
 _Atomic uint32_t *guest_console_word(struct guest_console *c, unsigned offset)
 {

@@ -10,7 +10,7 @@
  * device model. A vCPU may be used by one thread at a time; several are used at once. Broken rules
  * of the ioreq ABI end the test by simxen_crash(), as Xen would end the domain.
  */
-#define GUEST_WAIT_MS 5000 /* an access that is not answered by then has lost its device model */
+#define GUEST_WAIT_MS 20000 /* an access that is not answered by then has lost its device model */
 
 uint32_t guest_in(unsigned vcpu, uint16_t port, unsigned size);
 void guest_out(unsigned vcpu, uint16_t port, unsigned size, uint32_t value);

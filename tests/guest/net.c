@@ -7,7 +7,7 @@
 #include "tests/kit/check.h"
 #include "tests/simxen/simxen.h"
 
-#define WAIT_MS 5000
+#define WAIT_MS 20000
 #define TX_CSUM_BLANK 1u
 #define TX_DATA_VALIDATED 2u
 #define TX_MORE 4u

@@ -8,7 +8,7 @@
  * What every PV frontend is made of: nodes in xenstore as the toolstack and the guest write them,
  * event channels, and the guest's end of a ring.
  */
-#define GUEST_STATE_MS 5000
+#define GUEST_STATE_MS 20000
 
 /* One device: the toolstack's two directories, with the nodes all have. */
 struct guest_pv {

@@ -18,7 +18,7 @@
 #define MEMORY 0x1000000
 #define DATA 0x2000000 /* frames to send */
 #define CONTEXT 0x3000
-#define WAIT_MS 5000
+#define WAIT_MS 20000
 #define MARKER 0x88b6
 #define MOST 9000
 

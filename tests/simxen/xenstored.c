@@ -15,7 +15,7 @@
 #include <xenstore.h>
 #include "tests/simxen/simxen.h"
 
-#define START_MS 5000
+#define START_MS 20000
 #define GUEST_GFN 1
 #define GUEST_PORT 1
 

@@ -20,7 +20,7 @@
 #define MIB_PAGES (1024 * 1024 / SIMXEN_PAGE)
 #define RAM_MIB 256
 #define WORDS 96
-#define START_MS 10000
+#define START_MS 30000
 #define STOCK "/usr/libexec/xen-qemu-system-i386"
 
 uint64_t now_ns(void)

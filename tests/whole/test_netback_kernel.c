@@ -19,7 +19,7 @@
 #include "tests/whole/run.h"
 #include "tests/whole/wire.h"
 
-#define END_MS 5000
+#define END_MS 20000
 #define DRIVER "/sys/bus/xen-backend/drivers/vif"
 
 /* The kernel has xen-netback, and it has bound vif 7.1. */

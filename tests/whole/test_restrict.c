@@ -17,7 +17,7 @@
 #include "tests/whole/qmp.h"
 #include "tests/whole/run.h"
 
-#define END_MS 5000
+#define END_MS 20000
 #define DISK_BYTES (4u << 20)
 #define FAR (3u << 20) /* past what libxl leaves of a file: 256 KiB */
 #define MEMORY 0x2000000u

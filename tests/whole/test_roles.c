@@ -18,7 +18,7 @@
 #include "tests/simxen/store.h"
 #include "tests/whole/run.h"
 
-#define END_MS 5000
+#define END_MS 20000
 #define DISK_BYTES (4u << 20)
 #define PID_NODE "/local/domain/7/image/device-model-pid"
 

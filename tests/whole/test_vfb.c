@@ -18,7 +18,7 @@
 #include "tests/whole/run.h"
 #include "tests/whole/viewer.h"
 
-#define END_MS 5000
+#define END_MS 20000
 #define KBD_PAGE 0x2001000u
 #define PICTURE { .width = 320, .height = 200, .depth = 32, .updates = true }
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include "tests/whole/wire.h"
 
-#define CARRIER_MS 5000
+#define CARRIER_MS 20000
 
 static const struct virtio_net_hdr none;
 static const uint8_t guest_mac[6] = { 0x00, 0x16, 0x3e, 0x00, 0x00, 0x01 };
