@@ -75,6 +75,7 @@ struct disk_request {
     void (*done)(struct disk_request *req, int rc); /* rc: 0 or a negative errno */
     void *owner;                                    /* the caller's */
     bool in_guest; /* iov lies in guest memory: what is read there is no input of the device */
+    bool own_memory; /* iov lies in memory of this process alone, which the kernel can pin */
     struct {
         uint64_t number; /* on the loop's tape */
         uint64_t started;

@@ -229,6 +229,7 @@ static void part_aim(struct part *part)
     sub->done = part_done;
     sub->owner = part;
     sub->in_guest = req->in_guest;
+    sub->own_memory = req->own_memory;
     if (!around && !zeroes && e->length == req->length) {
         sub->iov = req->iov;
         sub->iov_count = req->iov_count;

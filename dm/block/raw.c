@@ -251,6 +251,15 @@ static void aim_cached(struct io *io)
     }
 }
 
+/* Whether the kernel can move it past the page cache from or to where it lies. */
+static bool is_aligned(const struct raw *r, const struct disk_request *req)
+{
+    for (unsigned i = 0; i < req->iov_count; i++)
+        if ((uintptr_t)req->iov[i].iov_base % r->align || req->iov[i].iov_len % r->align)
+            return false;
+    return req->own_memory && req->offset % r->align == 0;
+}
+
 /* The same through the bounce buffer: as much as is aligned, or what is not, by the page cache. */
 static void aim_direct(struct raw *r, struct io *io)
 {
@@ -283,6 +292,8 @@ static void move_on(struct io *io)
         aim_direct(r, io);
     else
         aim_cached(io);
+    if (r->direct_fd >= 0 && !io->bounce && io->offset % r->align == 0)
+        io->fd = r->direct_fd; /* after a part that was not, the rest goes by the page cache */
     disk_io_start(req->priv.queue, io);
 }
 
@@ -444,7 +455,7 @@ static void transfer(struct raw *r, struct io *io)
     io->op = io->req->op == DISK_WRITE ? IO_WRITE : IO_READ;
     io->flags = io->req->op == DISK_WRITE && r->writethrough ? RWF_DSYNC : 0;
     io->done = moved;
-    if (r->direct_fd >= 0) {
+    if (r->direct_fd >= 0 && !is_aligned(r, io->req)) {
         io->bounce = bounce_get(io->req->priv.queue);
         if (!io->bounce) {
             io->op = IO_NOTHING;

@@ -217,7 +217,8 @@ static void submit(struct work *w, enum disk_op op)
     w->req = (struct disk_request){ .op = op,
                                     .offset = w->words.sector * BLK_SECTOR,
                                     .iov = w->iov, .iov_count = w->iovs,
-                                    .done = disk_ended, .owner = w, .in_guest = true };
+                                    .done = disk_ended, .owner = w, .in_guest = true,
+                                    .own_memory = !w->mapped };
     for (unsigned i = 0; i < w->iovs; i++)
         w->req.length += w->iov[i].iov_len;
     if (op == DISK_DISCARD)
@@ -292,7 +293,7 @@ static void disk_ended(struct disk_request *req, int rc)
 static bool can_merge(const struct work *a, uint64_t sum, unsigned iovs, const struct work *b)
 {
     return (b->words.kind == BLK_READ || b->words.kind == BLK_WRITE) &&
-           b->words.kind == a->words.kind && b->status == BLK_OKAY &&
+           b->words.kind == a->words.kind && b->status == BLK_OKAY && b->mapped == a->mapped &&
            b->words.sector * BLK_SECTOR == a->words.sector * BLK_SECTOR + sum &&
            sum + b->length <= MERGE_MOST && iovs + b->iovs <= IOVS_MOST;
 }
