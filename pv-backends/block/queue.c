@@ -22,7 +22,8 @@
 #include "pv-backends/host.h"
 #include "pv-backends/ring.h"
 
-#define TAKE_MOST 64u          /* requests in a pass, and that wait */
+#define TAKE_MOST 16u          /* requests in a pass */
+#define TAKE_LEAST 4u
 #define ACTIVE_MOST 256u       /* requests that do not wait */
 #define SPARE_MOST 64u         /* that are kept for later */
 #define PERSISTENT_MOST 1056u  /* pages of a queue; Linux's backend keeps as many */
@@ -494,7 +495,15 @@ static void break_off(struct blk_queue *q, const char *why)
     q->c.broken(q->c.arg, why);
 }
 
-/* What the ring has, up to a bound. */
+/*
+ * How many of those that wait are taken at once: not all, so that the guest has its first answers, and
+ * puts more, while we are at the rest. Each would else wait for the other.
+ */
+static unsigned portion(uint32_t waiting)
+{
+    return waiting >= TAKE_MOST ? TAKE_MOST : MIN(waiting, MAX(waiting / 2, TAKE_LEAST));
+}
+
 static struct work *take(struct blk_queue *q)
 {
     struct work *list = NULL, **tail = &list;
@@ -504,7 +513,7 @@ static struct work *take(struct blk_queue *q)
         break_off(q, "the ring holds more requests than it has room for");
         waiting = 0;
     }
-    for (unsigned i = 0; i < MIN(waiting, TAKE_MOST); i++) {
+    for (unsigned i = portion(waiting); i; i--) {
         *tail = take_one(q);
         if (!*tail)
             break;
