@@ -28,6 +28,7 @@ struct pv_host {
     struct screen *screen;
     unsigned fb_width, fb_height; /* as it shows one now, in pixels; 0: none. The machine loop's */
     bool net_of_kernel;      /* network devices are the kernel's, but for those that it has let go of */
+    bool net_user;           /* network devices are on user networking, not on taps */
     uint64_t net_drain_ns;   /* how long frames wait for a guest without buffers; 0: as netback says */
     /*
      * A disk that the machine has open already under this path, with a reference for the caller;

@@ -209,14 +209,17 @@ int option_global(struct machine_config *c, const char *option, const char *text
                      option, text);
 }
 
-/* -device xen-netback[,rx-drain-ms=N]: no device, but what the process serves. */
+/* -device xen-netback[,rx-drain-ms=N][,backend=tap|user]: no device, but what the process serves. */
 static int take_netback(struct machine_config *c, const struct words *w, struct error *err)
 {
-    static const char *const names[] = { "id", "driver", "rx-drain-ms", NULL };
-    const char *drain = words_get(w, "rx-drain-ms");
+    static const char *const names[] = { "id", "driver", "rx-drain-ms", "backend", NULL };
+    const char *drain = words_get(w, "rx-drain-ms"), *backend = words_get(w, "backend");
     int rc = words_only(w, names, err);
 
     c->netback = true;
+    c->netback_user = backend && !strcmp(backend, "user");
+    if (rc == 0 && backend && !c->netback_user && strcmp(backend, "tap"))
+        return error_set(err, -EINVAL, "-device xen-netback: backend=%s is not tap or user", backend);
     if (rc == 0 && drain)
         rc = words_number("-device xen-netback,rx-drain-ms=MS", drain, 600000, &c->netback_drain_ms,
                           err);

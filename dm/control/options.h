@@ -100,6 +100,7 @@ struct machine_config {
     unsigned io_threads; /* -x-io-threads; 0: the default */
     bool netback; /* -device xen-netback: PV network devices are ours, whatever the kernel has */
     uint64_t netback_drain_ms; /* its rx-drain-ms; 0: the default */
+    bool netback_user; /* its backend=user: each of them on user networking, not on a tap */
     /* -global xen-disk.rerror=P, xen-disk.werror=P: of all PV disks. false: as the emulated drive
      * beside a disk has it, or report. */
     bool has_pv_errors;

@@ -160,6 +160,7 @@ int machine_open_pv(struct machine *m, struct error *err)
     pv->host = (struct pv_host){ .backing = domain_backing(m->domain), .input = m->input,
                                  .screen = c->kind == MACHINE_PV ? m->screen : NULL,
                                  .net_of_kernel = netback_of_kernel(!c->netback),
+                                 .net_user = c->netback_user,
                                  .net_drain_ns = c->netback_drain_ms * NS_PER_MS,
                                  .find_disk = find_disk, .find_policy = find_policy,
                                  .disk_failed = disk_failed, .find_chardev = find_chardev, .arg = m,

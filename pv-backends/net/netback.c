@@ -83,8 +83,9 @@ bool netback_of_kernel(bool soon)
 
 static int open_port(struct pv_device *dev, struct netback *n, unsigned index, struct error *err)
 {
-    struct netport_config c = { .id = n->ifname, .kind = "tap", .ifname = n->ifname, .fd = -1,
-                                .queues = n->queues_most > 1 };
+    bool user = pv_bus_host(pv_bus_of(dev))->net_user;
+    struct netport_config c = { .id = n->ifname, .kind = user ? "user" : "tap", .ifname = n->ifname,
+                                .fd = -1, .queues = n->queues_most > 1 };
 
     return netport_open(&n->ports[index], &c, err);
 }
@@ -158,7 +159,9 @@ static int probe(struct pv_device *dev, struct error *err)
     int rc = name_tap(dev, n, err);
 
     read_rate(dev, &bytes, &ns);
-    n->queues_most = bytes ? 1 : MIN((unsigned)MAX(cpus, QUEUES_LEAST), QUEUES_MOST); /* one limit for all */
+    n->queues_most = MIN((unsigned)MAX(cpus, QUEUES_LEAST), QUEUES_MOST);
+    if (bytes || pv_bus_host(pv_bus_of(dev))->net_user)
+        n->queues_most = 1; /* one limit for all; one network, which has one loop */
     if (rc == 0 && !n->ports[0])
         rc = open_port(dev, n, 0, err);
     if (rc == 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The PV network backend, seen by a frontend of every kind, with the far end of its tap. */
 #define _GNU_SOURCE
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -488,6 +489,93 @@ TEST(metrics_tell_what_went_each_way_and_how)
     CHECK_EQ(counted(qmp, "frames_total", "to_guest"), ~0ull);
     close(qmp);
     close_pc(&dm);
+}
+
+/* ---- User networking ---- */
+
+/* A frame for the gateway of the user's network, or what it sends that has this type. */
+static void await_type(struct guest_net *n, unsigned type, unsigned protocol)
+{
+    do
+        CHECK(guest_net_receive(n, 0, &got, END_MS));
+    while (get_be16(got.bytes + 12) != type || (protocol && got.bytes[23] != protocol));
+}
+
+static void put_route(uint8_t *f, const uint8_t gateway[6], unsigned port)
+{
+    uint32_t sum = 0;
+
+    memcpy(f, gateway, 6);
+    memcpy(f + 26, "\x0a\0\2\x0f\x0a\0\2\2", 8);
+    put_be16(f + 24, 0);
+    for (unsigned i = 14; i < 34; i += 2)
+        sum += get_be16(f + i);
+    sum = (sum & 0xffff) + (sum >> 16);
+    put_be16(f + 24, (uint16_t)~(sum + (sum >> 16)));
+    put_be16(f + 36, (uint16_t)port);
+    f[47] = 2; /* SYN */
+}
+
+static int listen_here(uint16_t *port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t length = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(fd, 1) == 0);
+    CHECK_EQ(getsockname(fd, (struct sockaddr *)&at, &length), 0);
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+/* ARP, then a TCP connection to the host by way of 10.0.2.2, whose checksum is left blank. */
+TEST(a_guest_on_user_networking_reaches_the_host)
+{
+    static const char *const more[] = { "-device", "xen-netback,backend=user", NULL };
+    struct dm_config config = { .vcpus = 1, .more = more };
+    struct guest_net n;
+    struct dm dm;
+    uint16_t port;
+    uint8_t gateway[6];
+    size_t length;
+    int fd;
+
+    CHECK(wire_prepare());
+    CHECK(wire_loopback());
+    fd = listen_here(&port);
+    dm_open(&dm, &config);
+    guest_net_add(&n, 0, WIRE_TAP, NULL);
+    CHECK(guest_pv_await(&n.pv, 2));
+    CHECK(!wire_exists(WIRE_TAP));
+    CHECK_EQ(guest_pv_number(n.pv.back, "multi-queue-max-queues", 0), 1);
+    for (unsigned round = 0; round < 2; round++) {
+        CHECK(guest_net_connect(&n, &(struct guest_net_config){ .memory = MEMORY, .sg = true }));
+        memset(frame, 0, 60);
+        put_macs(frame, false, 0x0806);
+        memset(frame, 0xff, 6);
+        memcpy(frame + 14, "\0\1\x08\0\6\4\0\1\0\x16\x3e\0\0\1\x0a\0\2\x0f\0\0\0\0\0\0\x0a\0\2\2", 28);
+        CHECK(guest_net_send(&n, 0, frame, 60, NULL));
+        guest_net_kick(&n, 0);
+        await_type(&n, 0x0806, 0);
+        CHECK_EQ(got.bytes[21], 2);
+        memcpy(gateway, got.bytes + 22, 6);
+        length = make_tcp(false, false, 2000 + round, 0);
+        put_route(frame, gateway, port);
+        put_pseudo(frame, length);
+        CHECK(guest_net_send(&n, 0, frame, length, &(struct guest_net_frame){ .csum_blank = true }));
+        guest_net_kick(&n, 0);
+        await_type(&n, 0x0800, 6);
+        CHECK_EQ(got.bytes[47], 0x12); /* SYN, ACK */
+        CHECK_EQ(get_be16(got.bytes + 36), 2000 + round);
+        CHECK(guest_net_reap(&n, 0, END_MS));
+        CHECK_EQ(n.queue[0].tx_errors, 0);
+        CHECK(guest_net_disconnect(&n));
+        guest_pv_state(&n.pv, 1);
+        CHECK(guest_pv_await(&n.pv, 2));
+    }
+    close(fd);
+    CHECK_EQ(simxen()->live_grants, 0);
+    CHECK_EQ(dm_close(&dm, SIGTERM, END_MS), 0);
 }
 
 /* ---- Multicast, hashing, rate ---- */

@@ -133,6 +133,16 @@ bool wire_try(struct wire *w, const void *frame, size_t length,
     return put(w, frame, length, offload ? offload : &none);
 }
 
+bool wire_loopback(void)
+{
+    struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool up = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &ifr) == 0;
+
+    close(fd);
+    return up;
+}
+
 bool wire_mtu(unsigned mtu)
 {
     struct ifreq ifr = { .ifr_name = WIRE_TAP, .ifr_mtu = (int)mtu };

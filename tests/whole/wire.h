@@ -33,6 +33,7 @@ bool wire_try(struct wire *w, const void *frame, size_t length,
               const struct virtio_net_hdr *offload);
 bool wire_await(void); /* until the tap has a carrier */
 bool wire_mtu(unsigned mtu);     /* of the tap */
+bool wire_loopback(void); /* of this network namespace, up */
 bool wire_exists(const char *name); /* an interface of that name */
 bool wire_carrier(const char *name); /* it is up, and somebody is at the other end */
 /* A frame the guest has sent, with what the device model said of it to the kernel. */

@@ -471,6 +471,7 @@ static const struct wrong {
     { "-incoming tcp:0:1", "restore and migration are not supported yet" },
     { "-x-poll 10001", "is not a number from 0 to 10000" },
     { "-device xen-netback,rx-drain-ms=soon", "is not a number from 0 to 600000" },
+    { "-device xen-netback,backend=bridge", "is not tap or user" },
     { "-device xen-netback,queues=4", "knows no setting queues=" },
     { "-record ,size=20", "the name of the file to record in is missing" },
     { "-record f,size=5000", "is not a number from 0 to 4096" },
