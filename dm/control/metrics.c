@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "dm/base/bytes.h"
 #include "dm/base/histogram.h"
 #include "dm/base/loop.h"
 #include "dm/block/drive.h"
@@ -75,10 +76,15 @@ static json_t *labels2(const char *name, const char *value, const char *name2, c
     return json_pack("{s:s,s:s}", name, value, name2, value2);
 }
 
-static json_t *labels_pv(const char *disk, const char *queue, const char *name, const char *value)
+/* Of a PV device's queue; name NULL: nothing more. */
+static json_t *labels_pv(const char *kind, const char *device, unsigned queue, const char *name,
+                         const char *value)
 {
-    json_t *labels = labels2("disk", disk, "queue", queue);
+    char text[12];
+    json_t *labels;
 
+    snprintf(text, sizeof(text), "%u", queue);
+    labels = labels2(kind, device, "queue", text);
     if (name)
         json_object_set_new(labels, name, json_string(value));
     return labels;
@@ -161,39 +167,29 @@ static void add_drive(struct collection *c, const struct drive *d)
               disk_times(disk, ops[i].op));
 }
 
-static void add_pv_queue(struct collection *c, const char *disk, unsigned index,
-                         const struct blk_stats *s)
+static void add_vbd_queue(struct collection *c, const char *disk, unsigned queue,
+                          const struct blk_stats *s)
 {
     static const char *const kinds[] = { "read", "write", "flush", "barrier", "discard" };
-    char queue[12];
+    const struct {
+        const char *name;
+        uint64_t value;
+    } all[] = { { "xen_dm_vbd_errors_total", s->errors }, { "xen_dm_vbd_merged_total", s->merged },
+                { "xen_dm_vbd_passes_total", s->passes },
+                { "xen_dm_vbd_notifies_total", s->notifies },
+                { "xen_dm_vbd_copies_total", s->copies },
+                { "xen_dm_vbd_mapped_requests_total", s->mapped } };
 
-    snprintf(queue, sizeof(queue), "%u", index);
     for (unsigned i = 0; i < 5; i++)
-        count(c, "xen_dm_vbd_requests_total", labels_pv(disk, queue, "op", kinds[i]),
+        count(c, "xen_dm_vbd_requests_total", labels_pv("disk", disk, queue, "op", kinds[i]),
               s->requests[i]);
     for (unsigned i = 0; i < 2; i++)
-        count(c, "xen_dm_vbd_bytes_total", labels_pv(disk, queue, "op", kinds[i]), s->bytes[i]);
+        count(c, "xen_dm_vbd_bytes_total", labels_pv("disk", disk, queue, "op", kinds[i]), s->bytes[i]);
     for (unsigned i = 0; i < 3; i++)
-        times(c, "xen_dm_vbd_seconds", labels_pv(disk, queue, "op", kinds[i]), &s->times[i]);
-    count(c, "xen_dm_vbd_errors_total", labels_pv(disk, queue, NULL, NULL), s->errors);
-    count(c, "xen_dm_vbd_merged_total", labels_pv(disk, queue, NULL, NULL), s->merged);
-    count(c, "xen_dm_vbd_passes_total", labels_pv(disk, queue, NULL, NULL), s->passes);
-    count(c, "xen_dm_vbd_notifies_total", labels_pv(disk, queue, NULL, NULL), s->notifies);
-    count(c, "xen_dm_vbd_copies_total", labels_pv(disk, queue, NULL, NULL), s->copies);
-    count(c, "xen_dm_vbd_mapped_requests_total", labels_pv(disk, queue, NULL, NULL), s->mapped);
-    gauge(c, "xen_dm_vbd_persistent_pages", labels_pv(disk, queue, NULL, NULL), s->persistent);
-}
-
-static json_t *labels_vif(const char *vif, unsigned queue, const char *way)
-{
-    char text[12];
-    json_t *labels;
-
-    snprintf(text, sizeof(text), "%u", queue);
-    labels = labels2("vif", vif, "queue", text);
-    if (way)
-        json_object_set_new(labels, "way", json_string(way));
-    return labels;
+        times(c, "xen_dm_vbd_seconds", labels_pv("disk", disk, queue, "op", kinds[i]), &s->times[i]);
+    for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+        count(c, all[i].name, labels_pv("disk", disk, queue, NULL, NULL), all[i].value);
+    gauge(c, "xen_dm_vbd_persistent_pages", labels_pv("disk", disk, queue, NULL, NULL), s->persistent);
 }
 
 static void add_vif_queue(struct collection *c, const char *vif, unsigned queue,
@@ -213,13 +209,13 @@ static void add_vif_queue(struct collection *c, const char *vif, unsigned queue,
                     { "xen_dm_vif_segmented_frames_total", w->segmented },
                     { "xen_dm_vif_batches_total", w->batches } };
 
-        for (unsigned k = 0; k < sizeof(all) / sizeof(*all); k++)
-            count(c, all[k].name, labels_vif(vif, queue, names[i]), all[k].value);
+        for (unsigned k = 0; k < ARRAY_SIZE(all); k++)
+            count(c, all[k].name, labels_pv("vif", vif, queue, "way", names[i]), all[k].value);
     }
-    count(c, "xen_dm_vif_dropped_total", labels_vif(vif, queue, "to_guest"), s->dropped);
-    count(c, "xen_dm_vif_notifies_total", labels_vif(vif, queue, NULL), s->notifies);
-    count(c, "xen_dm_vif_copies_total", labels_vif(vif, queue, NULL), s->copies);
-    count(c, "xen_dm_vif_handed_total", labels_vif(vif, queue, NULL), s->handed);
+    count(c, "xen_dm_vif_dropped_total", labels_pv("vif", vif, queue, "way", "to_guest"), s->dropped);
+    count(c, "xen_dm_vif_notifies_total", labels_pv("vif", vif, queue, NULL, NULL), s->notifies);
+    count(c, "xen_dm_vif_copies_total", labels_pv("vif", vif, queue, NULL, NULL), s->copies);
+    count(c, "xen_dm_vif_handed_total", labels_pv("vif", vif, queue, NULL, NULL), s->handed);
 }
 
 static void add_pv(void *arg, struct pv_device *dev)
@@ -230,7 +226,7 @@ static void add_pv(void *arg, struct pv_device *dev)
     for (unsigned i = 0; blkback_info(dev, &disk) && i < disk.queues; i++) {
         struct blk_stats s = blkback_stats(dev, i);
 
-        add_pv_queue(arg, disk.name, i, &s);
+        add_vbd_queue(arg, disk.name, i, &s);
     }
     for (unsigned i = 0; netback_info(dev, &vif) && i < vif.queues; i++) {
         struct net_stats s = netback_stats(dev, i);
