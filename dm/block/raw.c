@@ -254,10 +254,11 @@ static void aim_cached(struct io *io)
 /* Whether the kernel can move it past the page cache from or to where it lies. */
 static bool is_aligned(const struct raw *r, const struct disk_request *req)
 {
-    for (unsigned i = 0; i < req->iov_count; i++)
-        if ((uintptr_t)req->iov[i].iov_base % r->align || req->iov[i].iov_len % r->align)
-            return false;
-    return req->own_memory && req->offset % r->align == 0;
+    bool right = req->own_memory && req->offset % r->align == 0;
+
+    for (unsigned i = 0; right && i < req->iov_count; i++)
+        right = (uintptr_t)req->iov[i].iov_base % r->align == 0 && req->iov[i].iov_len % r->align == 0;
+    return right;
 }
 
 /* The same through the bounce buffer: as much as is aligned, or what is not, by the page cache. */
@@ -272,7 +273,6 @@ static void aim_direct(struct raw *r, struct io *io)
         io->length = MIN(ROUND_DOWN(left, r->align), BOUNCE_BYTES);
     else
         io->length = left;
-    io->fd = at % r->align || io->length % r->align ? r->fd : r->direct_fd;
     io->window[0] = (struct iovec){ .iov_base = io->bounce, .iov_len = io->length };
     io->iov = io->window;
     io->iov_count = 1;
@@ -286,14 +286,12 @@ static void move_on(struct io *io)
     struct raw *r = raw_of(req->priv.disk);
 
     io->offset = req->offset + req->priv.moved;
-    io->fd = r->fd;
     io->at_once = r->in_memory && io->length <= AT_ONCE_MOST;
     if (io->bounce)
         aim_direct(r, io);
     else
         aim_cached(io);
-    if (r->direct_fd >= 0 && !io->bounce && io->offset % r->align == 0)
-        io->fd = r->direct_fd; /* after a part that was not, the rest goes by the page cache */
+    io->fd = r->direct_fd < 0 || io->offset % r->align || io->length % r->align ? r->fd : r->direct_fd;
     disk_io_start(req->priv.queue, io);
 }
 
