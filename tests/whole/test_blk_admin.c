@@ -389,8 +389,9 @@ static void fill_up(struct guest_blk *b, unsigned *good)
         CHECK(guest_blk_put(b, 0, 0, GUEST_BLK_WRITE, *good * 128, 65536, true));
         guest_blk_kick(b, 0);
         if (!guest_blk_take(b, 0, &(unsigned){ 0 }, &status, 500) || status)
-            return;
+            break;
     }
+    CHECK(*good > 4 && *good <= 16);
 }
 
 static void hold_good(struct guest_blk *b, unsigned good)
@@ -415,6 +416,13 @@ static int open_small_with(struct dm *dm, struct guest_blk *b, const char *const
     guest_blk_add(b, DEVID, params, false);
     CHECK(guest_blk_connect(b, &plain));
     return qmp_open(dm->qmp);
+}
+
+static void close_small(struct dm *dm, struct guest_blk *b, int qmp)
+{
+    CHECK(guest_blk_disconnect(b));
+    close_pc(dm, qmp);
+    umount(SMALL);
 }
 
 /* With this policy of the emulated drive beside it (NULL: there is none), and that of a second one. */
@@ -443,13 +451,10 @@ TEST(a_full_file_system_is_an_error_to_the_guest_and_an_event_that_names_the_dis
     }
     qmp = open_small(&dm, &b, NULL, NULL);
     fill_up(&b, &good);
-    CHECK(good > 4 && good <= 16);
     await_event(qmp, "BLOCK_IO_ERROR", "\"device\":\"xvda\"");
     CHECK_EQ(guest_blk_do(&b, 0, GUEST_BLK_FLUSH, 0, 0), 0);
     hold_good(&b, good);
-    CHECK(guest_blk_disconnect(&b));
-    close_pc(&dm, qmp);
-    umount(SMALL);
+    close_small(&dm, &b, qmp);
 }
 
 /* How often the drive of this name was written to. */
@@ -479,14 +484,11 @@ TEST(of_two_drives_with_one_image_the_first_is_the_one_a_pv_disk_shares_with_its
     }
     qmp = open_small(&dm, &b, "report", "stop");
     fill_up(&b, &good);
-    CHECK(good > 4 && good <= 16);
     await_event(qmp, "BLOCK_IO_ERROR", "\"action\":\"report\"");
     says(qmp, "{\"execute\":\"query-status\"}\n", "\"running\":true");
     CHECK(writes_of(qmp, "ide0-hd0") >= (int)good);
     CHECK_EQ(writes_of(qmp, "ide0-hd1"), 0);
-    CHECK(guest_blk_disconnect(&b));
-    close_pc(&dm, qmp);
-    umount(SMALL);
+    close_small(&dm, &b, qmp);
 }
 
 static void stops_and_goes_on(const char *const *global)
@@ -502,7 +504,6 @@ static void stops_and_goes_on(const char *const *global)
     }
     qmp = global ? open_small_with(&dm, &b, global) : open_small(&dm, &b, "stop", NULL);
     fill_up(&b, &good);
-    CHECK(good > 4 && good <= 16);
     await_event(qmp, "BLOCK_IO_ERROR", "\"action\":\"stop\"");
     says(qmp, "{\"execute\":\"query-status\"}\n", "io-error");
     CHECK(!guest_blk_take(&b, 0, &slot, &status, 0));
@@ -511,9 +512,7 @@ static void stops_and_goes_on(const char *const *global)
     CHECK(guest_blk_take(&b, 0, &slot, &status, END_MS));
     CHECK_EQ(status, 0);
     hold_good(&b, good + 1);
-    CHECK(guest_blk_disconnect(&b));
-    close_pc(&dm, qmp);
-    umount(SMALL);
+    close_small(&dm, &b, qmp);
 }
 
 TEST(werror_stop_keeps_the_request_until_the_machine_goes_on)
@@ -542,7 +541,5 @@ TEST(a_machine_that_stopped_so_lets_its_frontend_go)
     qmp = open_small(&dm, &b, "enospc", NULL);
     fill_up(&b, &good);
     await_event(qmp, "BLOCK_IO_ERROR", "\"nospace\":true");
-    CHECK(guest_blk_disconnect(&b));
-    close_pc(&dm, qmp);
-    umount(SMALL);
+    close_small(&dm, &b, qmp);
 }

@@ -72,6 +72,17 @@ static size_t make(unsigned i, bool to_guest, size_t most)
     return length;
 }
 
+static void put_ip_sum(uint8_t *f)
+{
+    uint32_t sum = 0;
+
+    put_be16(f + 24, 0);
+    for (unsigned i = 14; i < 34; i += 2)
+        sum += get_be16(f + i);
+    sum = (sum & 0xffff) + (sum >> 16);
+    put_be16(f + 24, (uint16_t)~(sum + (sum >> 16)));
+}
+
 /* TCP of so many bytes, its checksum blank; ports tell flows apart. */
 static size_t make_tcp(bool v6, bool to_guest, unsigned port, size_t payload)
 {
@@ -86,17 +97,12 @@ static size_t make_tcp(bool v6, bool to_guest, unsigned port, size_t payload)
         frame[20] = 6;
         memcpy(frame + 22, "\xfd\1\2\3\4\5\6\7\0\0\0\0\0\0\0\1\xfd\1\2\3\4\5\6\7\0\0\0\0\0\0\0\2", 32);
     } else {
-        uint32_t sum = 0;
-
         frame[14] = 0x45;
         put_be16(frame + 16, (uint16_t)(length - 14));
         frame[22] = 64;
         frame[23] = 6;
         memcpy(frame + 26, "\x0a\1\1\1\x0a\1\1\2", 8);
-        for (unsigned i = 0; i < 20; i += 2)
-            sum += get_be16(frame + 14 + i);
-        sum = (sum & 0xffff) + (sum >> 16);
-        put_be16(frame + 24, (uint16_t)~(sum + (sum >> 16)));
+        put_ip_sum(frame);
     }
     put_be16(tcp, (uint16_t)port);
     put_be16(tcp + 2, 80);
@@ -493,7 +499,7 @@ TEST(metrics_tell_what_went_each_way_and_how)
 
 /* ---- User networking ---- */
 
-/* A frame for the gateway of the user's network, or what it sends that has this type. */
+/* The next frame of this type, and protocol where it is not 0; others are passed over. */
 static void await_type(struct guest_net *n, unsigned type, unsigned protocol)
 {
     do
@@ -503,15 +509,9 @@ static void await_type(struct guest_net *n, unsigned type, unsigned protocol)
 
 static void put_route(uint8_t *f, const uint8_t gateway[6], unsigned port)
 {
-    uint32_t sum = 0;
-
     memcpy(f, gateway, 6);
     memcpy(f + 26, "\x0a\0\2\x0f\x0a\0\2\2", 8);
-    put_be16(f + 24, 0);
-    for (unsigned i = 14; i < 34; i += 2)
-        sum += get_be16(f + i);
-    sum = (sum & 0xffff) + (sum >> 16);
-    put_be16(f + 24, (uint16_t)~(sum + (sum >> 16)));
+    put_ip_sum(f);
     put_be16(f + 36, (uint16_t)port);
     f[47] = 2; /* SYN */
 }
