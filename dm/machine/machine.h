@@ -144,7 +144,7 @@ void machine_remove_drive(struct machine *machine, struct drive *drive); /* no d
 struct drive *machine_drive(struct machine *machine, const char *id);
 struct chardev *machine_chardev(struct machine *machine, const char *id);
 /* As board_ops.host_end. Any loop. */
-void *machine_host_end(void *seat, const char *kind, const char *id); /* board_ops.host_end */
+void *machine_host_end(void *seat, const char *kind, const char *id);
 
 /* pc.c: which chips this PC has, where they live, and what is wrong with what was asked. */
 int pc_build(struct machine *machine, struct error *err);

@@ -96,14 +96,10 @@ static void close_store(struct machine *m)
  * libxl leaves a process that it restricts 256 KiB of each file (RLIMIT_FSIZE), which no disk image
  * fits in: as much as the largest image takes must do.
  */
-struct room {
-    uint64_t bytes;
-};
-
-static void add_disk(struct room *room, const struct disk *disk)
+static void add_disk(uint64_t *room, const struct disk *disk)
 {
     if (disk && !disk_readonly(disk))
-        room->bytes = MAX(room->bytes, disk_bytes(disk) * 2 + 64 * MIB); /* tables, and what grows */
+        *room = MAX(*room, disk_bytes(disk) * 2 + 64 * MIB); /* tables, and what grows */
 }
 
 static void add_pv_disk(void *arg, struct pv_device *dev)
@@ -116,16 +112,16 @@ static void add_pv_disk(void *arg, struct pv_device *dev)
 
 static void make_room(struct machine *m)
 {
-    struct room room = { 0 };
+    uint64_t room = 0;
     struct rlimit limit;
 
     for (unsigned i = 0; i < m->drive_count; i++)
         add_disk(&room, drive_disk(m->drives[i]));
     machine_walk_pv(m, add_pv_disk, &room);
-    if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur >= room.bytes)
+    if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur >= room)
         return;
-    limit.rlim_cur = room.bytes;
-    limit.rlim_max = MAX(limit.rlim_max, room.bytes);
+    limit.rlim_cur = room;
+    limit.rlim_max = MAX(limit.rlim_max, room);
     if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
         log_warn("writes past %llu bytes of an image will fail (RLIMIT_FSIZE): errno %d",
                  (unsigned long long)limit.rlim_cur, errno);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dm/base/bytes.h"
-#include "dm/base/counter.h"
 #include "dm/base/clock.h"
+#include "dm/base/counter.h"
 #include "dm/base/error.h"
 #include "dm/base/log.h"
 #include "dm/base/loop.h"
