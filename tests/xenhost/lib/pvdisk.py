@@ -131,6 +131,16 @@ class Images:
         say("the images hold what the guest wrote, and qemu-img finds no fault in them")
 
 
+def comes_and_goes(guest, name, image):
+    """xl adds a disk, the guest uses it, xl takes it away."""
+    run("xl", "block-attach", guest.name, qdisk(name, image))
+    await_disk(guest, name)
+    write_and_verify(guest, name, image, 8)
+    run("xl", "block-detach", guest.name, name)
+    await_disk(guest, name, there=False)
+    say("guest: a disk was added, used and taken away")
+
+
 def open_images():
     """Processes that have a file of this scenario open, beside what the scenario itself started."""
     found = []

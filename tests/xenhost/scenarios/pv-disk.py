@@ -7,7 +7,7 @@ import os
 
 import hardware
 from guest import Guest, blank_disk, guest_cd
-from pvdisk import MIB, await_disk, digest, node, nothing_left, qdisk, read, write_and_verify
+from pvdisk import MIB, await_disk, comes_and_goes, digest, node, nothing_left, qdisk, read, write_and_verify
 from qmp import Qmp
 from scenario import check, check_equal, main, note, only_ours, run, say, wait_until
 
@@ -57,12 +57,7 @@ def scenario():
     discard(guest, first)
     grow(guest, second, 64)
 
-    run("xl", "block-attach", guest.name, qdisk("xvdf", third))
-    await_disk(guest, "xvdf")
-    write_and_verify(guest, "xvdf", third, 8)
-    run("xl", "block-detach", guest.name, "xvdf")
-    await_disk(guest, "xvdf", there=False)
-    say("guest: a disk was added, used and taken away")
+    comes_and_goes(guest, "xvdf", third)
     for again in ("taken away", "attached again, and taken away once more"):
         run("xl", "block-attach", guest.name, qdisk("xvdf", third))
         await_disk(guest, "xvdf")

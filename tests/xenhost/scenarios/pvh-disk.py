@@ -5,8 +5,8 @@
 # ten times, is destroyed under load, and nothing is left at the end.
 import hardware
 from guest import blank_disk, pvh_guest
-from pvdisk import Images, await_disk, grants, nothing_left, qdisk, read, write_and_verify
-from scenario import check, check_equal, main, only_ours, run, say, wait_until
+from pvdisk import Images, await_disk, comes_and_goes, grants, nothing_left, read
+from scenario import check, check_equal, main, only_ours, say, wait_until
 
 REBOOTS = 10
 
@@ -22,12 +22,7 @@ def scenario():
     images.write_and_verify(guest)
     check("grant-table" in str(grants(guest.domid)), "Xen says nothing of the grants of a guest that uses disks")
     more = blank_disk("more.img", 16)
-    run("xl", "block-attach", guest.name, qdisk("xvdf", more))
-    await_disk(guest, "xvdf")
-    write_and_verify(guest, "xvdf", more, 8)
-    run("xl", "block-detach", guest.name, "xvdf")
-    await_disk(guest, "xvdf", there=False)
-    say("guest: a disk was added, used and taken away")
+    comes_and_goes(guest, "xvdf", more)
     ends = {name: read(guest, name, 4) for name in ("xvda", "xvdb", "xvdc", "xvdd")}
     for i in range(REBOOTS):
         before = guest.domid
