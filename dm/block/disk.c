@@ -230,7 +230,7 @@ void disk_submit(struct disk *disk, struct disk_queue *queue, struct disk_reques
     memset(&req->priv, 0, sizeof(req->priv));
     req->priv.disk = disk;
     req->priv.queue = queue;
-    req->priv.started = clock_now();
+    req->priv.started = req->came ? req->came : clock_now();
     req->priv.number = tape_here() ? tape_promise(tape_here()) : 0;
     if (changes_data(req))
         atomic_fetch_add(&disk->changes, 1);
@@ -262,19 +262,14 @@ void disk_done(struct disk_request *req, int rc)
         req->done(req, rc);
         return;
     }
-    ns = clock_now() - req->priv.started;
-
+    ns = disk_queue_now(req->priv.queue) - req->priv.started;
     switch (rc < 0 ? DISK_ZERO : req->op) {
     case DISK_READ:
     case DISK_WRITE:
         atomic_fetch_add_explicit(&disk->stats.bytes[way], req->length, memory_order_relaxed);
-        atomic_fetch_add_explicit(&disk->stats.count[way], 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&disk->stats.ns[way], ns, memory_order_relaxed);
         histogram_add_shared(&disk->stats.times[way], ns); /* queues of a disk are on several loops */
         break;
     case DISK_FLUSH:
-        atomic_fetch_add_explicit(&disk->stats.flushes, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&disk->stats.flush_ns, ns, memory_order_relaxed);
         histogram_add_shared(&disk->stats.times[2], ns);
         break;
     case DISK_DISCARD:
@@ -304,15 +299,19 @@ const struct histogram *disk_times(const struct disk *disk, enum disk_op op)
 
 struct disk_stats disk_get_stats(const struct disk *disk)
 {
+    struct histogram reads = histogram_now(&disk->stats.times[0]);
+    struct histogram writes = histogram_now(&disk->stats.times[1]);
+    struct histogram flushes = histogram_now(&disk->stats.times[2]);
+
     return (struct disk_stats){
         .read_bytes = atomic_load(&disk->stats.bytes[0]),
         .write_bytes = atomic_load(&disk->stats.bytes[1]),
-        .reads = atomic_load(&disk->stats.count[0]),
-        .writes = atomic_load(&disk->stats.count[1]),
-        .read_ns = atomic_load(&disk->stats.ns[0]),
-        .write_ns = atomic_load(&disk->stats.ns[1]),
-        .flushes = atomic_load(&disk->stats.flushes),
-        .flush_ns = atomic_load(&disk->stats.flush_ns),
+        .reads = reads.count,
+        .writes = writes.count,
+        .read_ns = reads.sum_ns,
+        .write_ns = writes.sum_ns,
+        .flushes = flushes.count,
+        .flush_ns = flushes.sum_ns,
         .discards = atomic_load(&disk->stats.discards),
         .errors = atomic_load(&disk->stats.errors),
     };

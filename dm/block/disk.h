@@ -74,6 +74,7 @@ struct disk_request {
     unsigned iov_count;
     void (*done)(struct disk_request *req, int rc); /* rc: 0 or a negative errno */
     void *owner;                                    /* the caller's */
+    uint64_t came; /* since when the caller has it, for the statistics; 0: clock_now() */
     bool in_guest; /* iov lies in guest memory: what is read there is no input of the device */
     bool own_memory; /* iov lies in memory of this process alone, which the kernel can pin */
     struct {

@@ -31,10 +31,9 @@ struct disk {
     atomic_uint openers;
     atomic_uint_fast64_t changes;
     struct {
-        atomic_uint_fast64_t bytes[2], count[2], ns[2]; /* reads, writes */
-        atomic_uint_fast64_t flushes, flush_ns, discards, errors;
-        /* reads, writes, flushes */
-        struct histogram times[3];
+        atomic_uint_fast64_t bytes[2]; /* reads, writes */
+        atomic_uint_fast64_t discards, errors;
+        struct histogram times[3]; /* reads, writes, flushes; it also counts them */
     } stats;
 };
 

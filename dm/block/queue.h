@@ -41,6 +41,8 @@ struct io {
 };
 
 struct loop *disk_queue_loop(const struct disk_queue *queue);
+/* As clock_now(); while many requests end together, the time at which they began to. */
+uint64_t disk_queue_now(const struct disk_queue *queue);
 struct io *disk_io_get(struct disk_queue *queue); /* NULL where memory ends */
 void disk_io_put(struct disk_queue *queue, struct io *io);
 void disk_io_start(struct disk_queue *queue, struct io *io);

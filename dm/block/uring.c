@@ -41,11 +41,17 @@ struct disk_queue {
     struct disk_request *finished, **finished_tail; /* no call was made for these */
     struct io *ended, **ended_tail;                 /* calls that were made at once */
     bool posted;
+    uint64_t now; /* while the lists above are walked; else 0 */
 };
 
 struct loop *disk_queue_loop(const struct disk_queue *q)
 {
     return q->loop;
+}
+
+uint64_t disk_queue_now(const struct disk_queue *q)
+{
+    return q->now ? q->now : clock_now();
 }
 
 /* ---- Memory ---- */
@@ -114,12 +120,17 @@ static void run_finished(void *arg)
     q->finished_tail = &q->finished;
     q->ended = NULL;
     q->ended_tail = &q->ended;
+    q->now = clock_now();
     for (; req; req = next) { /* the last of both may close the queue */
         next = req->priv.next;
+        if (!next && !io)
+            q->now = 0;
         disk_done(req, req->priv.rc);
     }
     for (; io; io = next_io) {
         next_io = io->next;
+        if (!next_io)
+            q->now = 0;
         io->done(io, io->result);
     }
 }
@@ -240,11 +251,13 @@ static bool reap(void *arg)
         bool last = --q->in_ring == 0 && !q->backlog;
 
         io_uring_cqe_seen(&q->ring, cqe);
+        q->now = last ? 0 : any ? q->now : clock_now();
         any = true;
         io->done(io, result);
         if (last)
-            break;
+            return true;
     }
+    q->now = 0;
     return any;
 }
 

@@ -34,8 +34,6 @@ struct work {
     struct work *next;   /* in a list: of the pass, of free ones, of ended ones */
     struct work *merged; /* the next of those that are one for the disk */
     struct blk_queue *queue;
-    struct blk_words words;
-    struct blk_segment segments[BLK_SEGMENTS_MOST];
     uint64_t started;
     uint64_t length;
     uint8_t *buffer;     /* for what is copied; NULL: there is none, or all is mapped */
@@ -44,8 +42,10 @@ struct work {
     bool active;         /* judged, and on its way */
     int16_t status;
     unsigned iovs;
+    struct blk_words words;
+    struct disk_request req; /* what most requests touch ends with the first of each of these */
+    struct blk_segment segments[BLK_SEGMENTS_MOST];
     struct iovec iov[IOVS_MOST]; /* of itself, and of those merged into it */
-    struct disk_request req;
 };
 
 struct blk_queue {
@@ -219,6 +219,7 @@ static void submit(struct work *w, enum disk_op op)
                                     .offset = w->words.sector * BLK_SECTOR,
                                     .iov = w->iov, .iov_count = w->iovs,
                                     .done = disk_ended, .owner = w, .in_guest = true,
+                                    .came = w->flushed ? 0 : w->queue->now,
                                     .own_memory = !w->mapped };
     for (unsigned i = 0; i < w->iovs; i++)
         w->req.length += w->iov[i].iov_len;
@@ -728,6 +729,7 @@ static void resume_here(void *arg)
     q->held = NULL;
     for (; w; w = next) {
         next = w->next;
+        w->req.came = 0; /* the wait was the host's fault, not the disk's */
         disk_submit(q->c.disk, q->c.io->queue, &w->req);
     }
 }
