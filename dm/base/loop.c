@@ -21,9 +21,14 @@
 #include "dm/base/tape.h"
 
 #define EVENTS_A_PASS 32
-#define HITS_A_LOOK 16
+/* Descriptors wait a little while there is other work: so much of it between two looks at them. */
+#define WORK_A_LOOK 16u
+#define WORK_OF_A_PASS 4u /* of messages or timers; what a poller found is 1 */
+#define TURNS_A_LOOK 4u   /* of the window, where there is no work */
 #define WINDOW_DEFAULT (50 * NS_PER_US)
 #define WINDOW_LEAST (2 * NS_PER_US)
+#define VAIN_MOST 16u            /* windows in a row without a find: what comes needs our CPU, say */
+#define REST_NS (20 * NS_PER_MS) /* then it sleeps at once for so long */
 #define STOPPED_LEAST (10 * NS_PER_MS) /* between looks at a clock that stands still */
 
 struct message {
@@ -59,6 +64,10 @@ struct loop {
     struct watch *closed;
     struct tape *tape;
     uint64_t window_most, window;
+    uint64_t idle_since; /* when the last window began, or the sleep where there was none */
+    uint64_t rest_until;
+    unsigned vain;
+    unsigned unseen; /* work done since the descriptors were looked at */
     pthread_t thread;
     bool threaded;
     struct loop_stats stats; /* written by the loop's thread; others read a stale word at worst */
@@ -467,34 +476,9 @@ static void run_hooks(struct loop *l)
     l->next_hook = NULL;
 }
 
-/*
- * Looks at the pollers for up to the window. The window doubles when it paid and halves when it
- * did not, so a guest that stops asking soon costs nothing.
- */
-static bool poll_window(struct loop *l)
-{
-    uint64_t start, now;
+/* ---- Descriptors ---- */
 
-    if (!l->pollers || !l->window_most || clock_stopped()) /* the window would never end */
-        return false;
-    start = clock_now();
-    do {
-        for (int i = 0; i < 16; i++) {
-            if (poll_once(l) || atomic_load_explicit(&l->has_mail, memory_order_relaxed)) {
-                l->stats.poll_hits++;
-                l->window = MIN(MAX(2 * l->window, WINDOW_LEAST), l->window_most);
-                return true;
-            }
-            __builtin_ia32_pause();
-        }
-        now = clock_now();
-    } while (now - start < l->window && (!l->timers || l->heap[1]->due > now));
-    l->stats.poll_misses++;
-    l->window = MAX(l->window / 2, WINDOW_LEAST);
-    return false;
-}
-
-/* ---- The pass ---- */
+static const struct timespec no_wait;
 
 static bool run_events(struct loop *l, const struct timespec *wait)
 {
@@ -523,7 +507,66 @@ static bool run_events(struct loop *l, const struct timespec *wait)
     return any;
 }
 
-static const struct timespec no_wait;
+/* After so much other work. */
+static void look(struct loop *l, unsigned work)
+{
+    l->unseen += work;
+    if (l->unseen < WORK_A_LOOK)
+        return;
+    l->unseen = 0;
+    run_events(l, &no_wait);
+}
+
+/* ---- The pass ---- */
+
+/*
+ * How long it pays to look is known when the sleep ends: if all of it was short, a longer window would
+ * have seen what came, and if not, a shorter one does. A guest that stops asking soon costs nothing.
+ */
+static void tune_window(struct loop *l)
+{
+    if (clock_now() - l->idle_since < l->window_most)
+        l->window = MIN(2 * l->window, l->window_most);
+    else
+        l->window = MAX(l->window / 2, WINDOW_LEAST);
+}
+
+/* Looks at the pollers, and now and then at descriptors, for up to the window. */
+static bool poll_window(struct loop *l)
+{
+    uint64_t now = clock_now();
+    unsigned turns = 0;
+    bool found = false;
+
+    l->idle_since = now;
+    if (now < l->rest_until)
+        return false;
+    do {
+        for (int i = 0; i < 16 && !found; i++) {
+            found = poll_once(l) || atomic_load_explicit(&l->has_mail, memory_order_relaxed);
+            if (!found)
+                __builtin_ia32_pause();
+        }
+        if (found) {
+            look(l, 1);
+        } else if (++turns % TURNS_A_LOOK == 0) {
+            l->unseen = 0;
+            found = run_events(l, &no_wait);
+        }
+        if (found) {
+            l->stats.poll_hits++;
+            l->vain = 0;
+            return true;
+        }
+        now = clock_now();
+    } while (now - l->idle_since < l->window && (!l->timers || l->heap[1]->due > now));
+    l->stats.poll_misses++;
+    if (++l->vain == VAIN_MOST) {
+        l->vain = 0;
+        l->rest_until = now + REST_NS;
+    }
+    return false;
+}
 
 bool loop_step(struct loop *l)
 {
@@ -581,7 +624,6 @@ void loop_run(struct loop *l)
 {
     struct loop *outer = loop_enter(l);
     bool worth_polling = false;
-    unsigned hits = 0;
 
     while (!atomic_load(&l->stop)) {
         bool any = run_messages(l);
@@ -589,13 +631,14 @@ void loop_run(struct loop *l)
         any |= run_timers(l);
         run_hooks(l);
         if (any) {
-            run_events(l, &no_wait);
+            look(l, WORK_OF_A_PASS);
             worth_polling = true;
-        } else if (worth_polling && poll_window(l)) {
-            if (++hits % HITS_A_LOOK == 0) /* descriptors wait a little while pollers are busy */
-                run_events(l, &no_wait);
-        } else {
+        } else if (!worth_polling || !loop_polls(l) || clock_stopped()) { /* time has to pass there */
             worth_polling = sleep_pass(l);
+        } else if (!poll_window(l)) {
+            worth_polling = sleep_pass(l);
+            if (worth_polling)
+                tune_window(l);
         }
     }
     loop_enter(outer);

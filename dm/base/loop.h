@@ -94,7 +94,8 @@ struct poller {
     struct poller *next;
 };
 /*
- * After it has had work, a loop calls its pollers for a short self-tuning window before it sleeps.
+ * After it has had work, a loop calls its pollers for a short self-tuning window before it sleeps, and
+ * looks at its descriptors now and then. Windows that never find anything are left out for a while.
  */
 void loop_add_poller(struct loop *loop, struct poller *poller);
 void loop_remove_poller(struct loop *loop, struct poller *poller);
