@@ -13,6 +13,7 @@ struct netport_kind {
     /* One whole frame; offloads only where `offloads` is set. 0 or -EAGAIN. */
     int (*send)(struct netport *port, const struct iovec *iov, unsigned count,
                 const struct offload *off);
+    void (*send_many)(struct netport *port, struct netport_frame *frames, unsigned count); /* NULL: one by one */
     bool (*offload_rx)(struct netport *port, bool csum, bool gso); /* NULL: cannot */
     void (*hang_up)(struct netport *port);
     void (*close)(struct netport *port); /* frees it */
@@ -30,6 +31,7 @@ struct netport {
     struct netport_stats stats;
 };
 
+uint8_t *netport_room(struct netport *port); /* as the user's; NULL: there is none */
 /* To the user. False: keep the frame and stop reading. */
 bool netport_deliver(struct netport *port, const uint8_t *frame, size_t length,
                      const struct offload *off);

@@ -148,6 +148,11 @@ void netport_hang_up(struct netport *p)
     p->kind->hang_up(p);
 }
 
+uint8_t *netport_room(struct netport *p)
+{
+    return p->user && p->user->room ? p->user->room(p->owner) : NULL;
+}
+
 bool netport_deliver(struct netport *p, const uint8_t *frame, size_t length,
                      const struct offload *off)
 {
@@ -257,6 +262,23 @@ int netport_send(struct netport *p, const struct iovec *iov, unsigned count,
         p->stats.tx_bytes += bytes;
     }
     return rc;
+}
+
+void netport_send_many(struct netport *p, struct netport_frame *frames, unsigned count)
+{
+    if (p->kind->send_many && p->offloads && !p->gone && !p->link_down && !tape_here()) {
+        p->kind->send_many(p, frames, count);
+        for (unsigned i = 0; i < count; i++) {
+            p->stats.tx_frames += frames[i].rc == 0;
+            p->stats.tx_bytes += frames[i].rc == 0 ? frames[i].length : 0;
+        }
+        return;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct iovec iov = { frames[i].bytes, frames[i].length };
+
+        frames[i].rc = netport_send(p, &iov, 1, &frames[i].off);
+    }
 }
 
 void netport_set_link(struct netport *p, bool up)

@@ -26,6 +26,7 @@ struct offload {
     uint16_t gso_size;     /* MSS */
     uint16_t csum_start, csum_offset;
 };
+#define NETPORT_HEADROOM 16u /* bytes before a frame, for the port to write in */
 #define GSO_NONE 0
 #define GSO_TCPV4 1
 #define GSO_TCPV6 4
@@ -36,6 +37,7 @@ struct netport_config {
     const char *ifname; /* tap */
     int fd;             /* tap: an open one, or -1 */
     bool queues;        /* tap: one of several ports of the same name, each with a part of the flows */
+    bool batch;         /* tap: few system calls, though many frames; it is so in a PV domain in any case */
     const char *hostname, *tftp, *bootfile; /* user; may be NULL */
     bool offloads; /* null: takes frames as if it could complete and cut them */
 };
@@ -52,6 +54,11 @@ struct netport_user {
      * and stops reading until netport_accept().
      */
     bool (*receive)(void *owner, const uint8_t *frame, size_t length, const struct offload *off);
+    /*
+     * Where the next frame may be put at once: PACKET_MOST bytes, and NETPORT_HEADROOM before them. If
+     * one comes, receive() gets it there. May be NULL, or say so: the port uses memory of its own.
+     */
+    uint8_t *(*room)(void *owner);
     /* netport_send() said -EAGAIN earlier; there may be room now. May be NULL. */
     void (*writable)(void *owner);
     void (*link)(void *owner, bool up); /* the cable was plugged in or pulled; may be NULL */
@@ -77,6 +84,17 @@ bool netport_offload_tx(const struct netport *port); /* whether netport_send() t
  */
 int netport_send(struct netport *port, const struct iovec *iov, unsigned count,
                  const struct offload *off);
+/*
+ * The same for each of them in order, in as few calls of the host as can be: `rc` says how it went. Where
+ * it is -EAGAIN later ones may have left all the same.
+ */
+struct netport_frame {
+    uint8_t *bytes; /* NETPORT_HEADROOM bytes before it are the port's to write */
+    size_t length;
+    struct offload off;
+    int rc;
+};
+void netport_send_many(struct netport *port, struct netport_frame *frames, unsigned count);
 /* Whether a cable is plugged in (set_link). */
 void netport_set_link(struct netport *port, bool up);
 bool netport_link(const struct netport *port);

@@ -17,9 +17,13 @@
 #include "dm/base/bytes.h"
 #include "dm/net/internal.h"
 #include "dm/net/packet.h"
+#include "dm/net/tap_ring.h"
 
 #define FRAMES_A_PASS 64
 #define IOV_MOST 64
+#define LARGE_FRAME 4096u
+#define READS_MOST 16u
+#define SLOT_BYTES (ROUND_UP(NETPORT_HEADROOM + PACKET_MOST, 64u))
 
 struct tap {
     struct netport port;
@@ -27,9 +31,18 @@ struct tap {
     struct watch *watch;
     bool vnet;
     bool blocked; /* a send found no room: tell the user when there is */
-    bool full;    /* the user has no room: `kept` waits */
-    size_t kept;  /* bytes of the frame in `buffer` that the user has not taken */
-    uint8_t *buffer;
+    bool full;    /* the user has no room: what was read waits */
+    struct virtio_net_hdr header; /* of the frame that was read last */
+    size_t kept;     /* bytes of the frame in `buffer` that the user has not taken */
+    uint8_t *buffer; /* NETPORT_HEADROOM, then a frame */
+    bool batch;
+    bool no_ring;    /* the host has none, or none that is any good for taps */
+    struct tap_ring *ring; /* NULL: not needed yet */
+    unsigned frames; /* of the last pass */
+    bool large;      /* the last frame was */
+    uint8_t *slots;  /* as `buffer`, for frames that are read together; NULL: not needed yet */
+    struct tap_read reads[READS_MOST];
+    unsigned read_count, read_next; /* read_next < read_count: the user has not taken these */
 };
 
 static struct tap *tap_of(struct netport *p)
@@ -57,35 +70,121 @@ static struct offload to_offload(const struct virtio_net_hdr *h)
     };
 }
 
-static bool deliver(struct tap *t)
+static bool deliver(struct tap *t, const uint8_t *frame, size_t length)
 {
-    size_t header = t->vnet ? sizeof(struct virtio_net_hdr) : 0;
-    struct virtio_net_hdr h = { .flags = 0 };
-    struct offload off;
+    struct offload off = to_offload(&t->header);
 
-    if (t->kept <= header)
+    return netport_deliver(&t->port, frame, length, &off);
+}
+
+static size_t header_bytes(const struct tap *t)
+{
+    return t->vnet ? sizeof(t->header) : 0;
+}
+
+static void stop_reading(struct tap *t)
+{
+    t->full = true;
+    want(t);
+}
+
+/* Into the user's own memory where he has some. False: there is none. */
+static bool read_frame(struct tap *t)
+{
+    size_t header = header_bytes(t);
+    uint8_t *own = t->buffer + NETPORT_HEADROOM, *room = netport_room(&t->port);
+    uint8_t *frame = room ? room : own;
+    ssize_t n = read(t->fd, frame - header, header + PACKET_MOST);
+
+    if (n <= (ssize_t)header)
+        return n > 0;
+    memcpy(&t->header, frame - header, header);
+    n -= (ssize_t)header;
+    t->large = n >= LARGE_FRAME;
+    if (deliver(t, frame, (size_t)n))
         return true;
-    memcpy(&h, t->buffer, header);
-    off = to_offload(&h);
-    return netport_deliver(&t->port, t->buffer + header, t->kept - header, &off);
+    if (room) /* which is his again */
+        memcpy(own, room, (size_t)n);
+    t->kept = (size_t)n;
+    stop_reading(t);
+    return true;
+}
+
+static bool open_ring(struct tap *t)
+{
+    if (!t->ring && !t->no_ring)
+        t->no_ring = tap_ring_open(&t->ring, t->fd) < 0;
+    return t->ring;
+}
+
+/* The kernel is not as we took it for. */
+static void give_up_ring(struct tap *t)
+{
+    tap_ring_close(t->ring);
+    t->ring = NULL;
+    t->no_ring = true;
+}
+
+static uint8_t *slot(const struct tap *t, unsigned i)
+{
+    return t->slots + (size_t)i * SLOT_BYTES + NETPORT_HEADROOM;
+}
+
+static void deliver_reads(struct tap *t)
+{
+    size_t header = header_bytes(t);
+
+    for (; t->read_next < t->read_count; t->read_next++) {
+        const struct tap_read *r = &t->reads[t->read_next];
+        const uint8_t *frame = slot(t, r->slot);
+
+        if (r->bytes <= header)
+            continue;
+        memcpy(&t->header, frame - header, header);
+        t->large = r->bytes >= LARGE_FRAME;
+        if (!deliver(t, frame, r->bytes - header)) {
+            stop_reading(t);
+            return;
+        }
+    }
+}
+
+/* Several at once, which costs a copy of each. How many; there may be more where it is READS_MOST. */
+static unsigned read_many(struct tap *t)
+{
+    size_t header = header_bytes(t);
+    struct iovec iov[READS_MOST];
+
+    for (unsigned i = 0; i < READS_MOST; i++)
+        iov[i] = (struct iovec){ slot(t, i) - header, header + PACKET_MOST };
+    t->read_next = 0;
+    if (!tap_ring_read(t->ring, iov, READS_MOST, t->reads, &t->read_count))
+        give_up_ring(t);
+    deliver_reads(t);
+    return t->read_count;
+}
+
+static bool reads_many(struct tap *t)
+{
+    if (!t->batch || t->large || t->frames < 2 || !open_ring(t))
+        return false;
+    if (!t->slots)
+        t->slots = malloc((size_t)READS_MOST * SLOT_BYTES);
+    return t->slots;
 }
 
 static void read_frames(struct tap *t)
 {
-    for (int i = 0; i < FRAMES_A_PASS && t->fd >= 0; i++) {
-        ssize_t n;
+    unsigned n = 0, more = 1;
 
-        if (t->full)
-            return;
-        n = read(t->fd, t->buffer, PACKET_MOST);
-        if (n <= 0)
-            return;
-        t->kept = (size_t)n;
-        if (!deliver(t)) {
-            t->full = true;
-            want(t);
-        }
+    while (more && n < FRAMES_A_PASS && t->fd >= 0 && !t->full) {
+        bool many = reads_many(t);
+        unsigned got = many ? read_many(t) : read_frame(t);
+
+        more = got == (many ? READS_MOST : 1);
+        n += got;
     }
+    t->frames = n;
 }
 
 static void on_tap(void *arg, unsigned events)
@@ -105,10 +204,13 @@ static void tap_accept(struct netport *p)
 {
     struct tap *t = tap_of(p);
 
-    if (!t->full || !deliver(t))
+    if (!t->full || (t->kept && !deliver(t, t->buffer + NETPORT_HEADROOM, t->kept)))
         return;
+    t->kept = 0;
     t->full = false;
-    want(t);
+    deliver_reads(t);
+    if (!t->full)
+        want(t);
 }
 
 /* ---- Sending ---- */
@@ -152,6 +254,81 @@ static int tap_send(struct netport *p, const struct iovec *iov, unsigned count,
     return 0;
 }
 
+/* Of a write; what the kernel will not have is dropped, as above. */
+static void judge_write(struct tap *t, struct netport_frame *f, int64_t result)
+{
+    f->rc = result == -EAGAIN ? -EAGAIN : 0;
+    if (result == -EAGAIN) {
+        t->blocked = true;
+        want(t);
+    } else if (result < 0) {
+        t->port.stats.tx_dropped++;
+    }
+}
+
+/* The frame with its header right before it. */
+static struct iovec with_header(const struct tap *t, struct netport_frame *f)
+{
+    struct virtio_net_hdr h = to_header(&f->off);
+    size_t bytes = t->vnet ? sizeof(h) : 0;
+
+    memcpy(f->bytes - bytes, &h, bytes);
+    return (struct iovec){ f->bytes - bytes, f->length + bytes };
+}
+
+static void write_frame(struct tap *t, struct netport_frame *f)
+{
+    struct iovec iov = with_header(t, f);
+    ssize_t n = write(t->fd, iov.iov_base, iov.iov_len);
+
+    judge_write(t, f, n < 0 ? -errno : n);
+}
+
+static void write_by_ring(struct tap *t, struct netport_frame *frames, unsigned count)
+{
+    struct iovec iov[TAP_RING_MOST] = { { NULL, 0 } };
+    int32_t results[TAP_RING_MOST];
+    bool good;
+
+    for (unsigned i = 0; i < count; i++)
+        iov[i] = with_header(t, &frames[i]);
+    good = tap_ring_write(t->ring, iov, results, count);
+    for (unsigned i = 0; i < count; i++)
+        if (results[i] != TAP_RING_NOT_MADE)
+            judge_write(t, &frames[i], results[i]);
+    if (good)
+        return;
+    give_up_ring(t);
+    for (unsigned i = 0; i < count; i++)
+        if (results[i] == TAP_RING_NOT_MADE)
+            write_frame(t, &frames[i]);
+}
+
+static bool ring_pays(const struct tap *t, const struct netport_frame *frames, unsigned count)
+{
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        bytes += frames[i].length;
+    return count > 1 && (t->batch || bytes / count >= LARGE_FRAME);
+}
+
+static void tap_send_many(struct netport *p, struct netport_frame *frames, unsigned count)
+{
+    struct tap *t = tap_of(p);
+    unsigned n;
+
+    for (; count; frames += n, count -= n) {
+        n = MIN(count, TAP_RING_MOST);
+        if (ring_pays(t, frames, n) && open_ring(t)) {
+            write_by_ring(t, frames, n);
+            continue;
+        }
+        for (unsigned i = 0; i < n; i++)
+            write_frame(t, &frames[i]);
+    }
+}
+
 static bool tap_offload_rx(struct netport *p, bool csum, bool gso)
 {
     struct tap *t = tap_of(p);
@@ -189,6 +366,7 @@ static void tap_detach(struct netport *p)
     watch_close(t->watch);
     t->watch = NULL;
     t->full = t->blocked = false;
+    t->kept = t->read_next = t->read_count = 0;
 }
 
 static void tap_hang_up(struct netport *p)
@@ -205,14 +383,27 @@ static void tap_hang_up(struct netport *p)
 static void tap_close(struct netport *p)
 {
     tap_hang_up(p);
+    tap_ring_close(tap_of(p)->ring);
     free(tap_of(p)->buffer);
+    free(tap_of(p)->slots);
     free(tap_of(p));
 }
 
 static const struct netport_kind tap_kind = {
     .attach = tap_attach, .detach = tap_detach, .accept = tap_accept, .send = tap_send,
-    .offload_rx = tap_offload_rx, .hang_up = tap_hang_up, .close = tap_close,
+    .send_many = tap_send_many, .offload_rx = tap_offload_rx, .hang_up = tap_hang_up, .close = tap_close,
 };
+
+static bool in_pv_domain(void)
+{
+    char type[8] = "";
+    FILE *f = fopen("/sys/hypervisor/guest_type", "re");
+    bool pv = f && fgets(type, sizeof(type), f) && !strcmp(type, "PV\n");
+
+    if (f)
+        fclose(f);
+    return pv;
+}
 
 static int make_interface(struct tap *t, const char *ifname, bool queues, struct error *err)
 {
@@ -260,7 +451,7 @@ int tap_open(struct netport **out, const struct netport_config *c, struct error 
     *out = &t->port; /* closed by the caller on error */
     snprintf(info, sizeof(info), "tap,ifname=%s", c->ifname ? c->ifname : "(descriptor)");
     rc = netport_name(&t->port, c->id, info, err);
-    t->buffer = malloc(PACKET_MOST);
+    t->buffer = malloc(NETPORT_HEADROOM + PACKET_MOST);
     if (rc == 0 && !t->buffer)
         rc = error_set(err, -ENOMEM, "netdev %s: out of memory", c->id);
     if (rc == 0)
@@ -270,6 +461,7 @@ int tap_open(struct netport **out, const struct netport_config *c, struct error 
     if (t->vnet && ioctl(t->fd, TUNSETVNETHDRSZ, &header) < 0)
         return error_errno(err, "tap %s: set the size of its packet header", c->ifname);
     t->port.offloads = t->vnet;
+    t->batch = c->batch || in_pv_domain();
     tap_offload_rx(&t->port, false, false);
     set_carrier(t, 0);
     return 0;

@@ -59,6 +59,32 @@ TEST(frames_pass_as_they_are_where_nothing_is_asked)
     net_close(&n.net);
 }
 
+TEST(many_frames_go_one_by_one_where_a_port_knows_no_better)
+{
+    struct nic n;
+    uint8_t f[3][500];
+    struct netport_frame frames[3];
+
+    net_open(&n.net, "net0", false);
+    for (unsigned i = 0; i < 3; i++) {
+        make_frame(f[i], NIC_MAC, 500, i);
+        frames[i] = (struct netport_frame){ .bytes = f[i], .length = 500, .rc = 1 };
+    }
+    netport_send_many(n.net.port, frames, 3);
+    CHECK_EQ(n.net.count, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK_EQ(frames[i].rc, 0);
+        CHECK_MEM(n.net.sent[i].bytes, f[i], 500);
+    }
+    CHECK_EQ(netport_get_stats(n.net.port).tx_frames, 3);
+    n.net.room = 1;
+    netport_send_many(n.net.port, frames, 2);
+    CHECK_EQ(frames[0].rc, 0);
+    CHECK_EQ(frames[1].rc, -EAGAIN);
+    CHECK_EQ(n.net.count, 4);
+    net_close(&n.net);
+}
+
 TEST(a_port_without_offloads_fills_in_and_cuts_by_itself)
 {
     struct nic n;

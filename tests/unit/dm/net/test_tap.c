@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "dm/base/loop.h"
+#include "dm/net/packet.h"
 #include "tests/unit/devices/net/nic_bench.h"
 
 struct bench {
@@ -22,6 +24,10 @@ struct bench {
     int packets; /* a raw socket on the other side */
     char name[IFNAMSIZ];
     unsigned frames;
+    unsigned order[64]; /* what stands behind the header of each */
+    unsigned takes;     /* so many more; UINT_MAX: all */
+    bool has_room, in_room;
+    uint8_t room[NETPORT_HEADROOM + PACKET_MOST];
     bool refuses;
     size_t length;
     uint8_t frame[70000];
@@ -34,16 +40,24 @@ static bool on_receive(void *owner, const uint8_t *frame, size_t length, const s
 
     if (length < 14 || get_be16(frame + 12) != 0x88b5)
         return true; /* the kernel's own, such as router solicitations */
-    if (b->refuses)
+    if (b->refuses || b->frames >= b->takes)
         return false;
-    b->frames++;
+    b->order[b->frames++ % ARRAY_SIZE(b->order)] = frame[14];
+    b->in_room = frame == b->room + NETPORT_HEADROOM;
     b->length = length;
     b->off = *off;
     memcpy(b->frame, frame, MIN(length, sizeof(b->frame)));
     return true;
 }
 
-static const struct netport_user user = { .receive = on_receive };
+static uint8_t *room(void *owner)
+{
+    struct bench *b = owner;
+
+    return b->has_room ? b->room + NETPORT_HEADROOM : NULL;
+}
+
+static const struct netport_user user = { .receive = on_receive, .room = room };
 
 static bool bring_up(const char *name, int *index)
 {
@@ -65,13 +79,14 @@ static bool has_interface(const char *name)
     return if_nametoindex(name) != 0;
 }
 
-static bool bench_open(struct bench *b)
+static bool bench_open_as(struct bench *b, bool batch)
 {
-    struct netport_config c = { .id = "net0", .kind = "tap", .fd = -1 };
+    struct netport_config c = { .id = "net0", .kind = "tap", .fd = -1, .batch = batch };
     struct error err = { "" };
     struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
 
     memset(b, 0, sizeof(*b));
+    b->takes = UINT_MAX;
     if (geteuid() || access("/dev/net/tun", R_OK | W_OK)) {
         printf("skipped: a real tap needs root and /dev/net/tun\n");
         return false;
@@ -90,6 +105,11 @@ static bool bench_open(struct bench *b)
     CHECK(b->packets >= 0);
     CHECK_EQ(bind(b->packets, (struct sockaddr *)&at, sizeof(at)), 0);
     return true;
+}
+
+static bool bench_open(struct bench *b)
+{
+    return bench_open_as(b, false);
 }
 
 static void bench_close(struct bench *b)
@@ -193,6 +213,120 @@ TEST(a_user_without_room_stops_the_tap_until_it_accepts)
     CHECK_EQ(b.frames, 5);
     CHECK_MEM(b.frame, f, 100);
     bench_close(&b);
+}
+
+/* What the netport gets to know of frames that came while it was full. */
+static void turn_until(struct bench *b, unsigned frames)
+{
+    for (int i = 0; i < 400 && b->frames < frames; i++) {
+        loop_step(b->loop);
+        if (b->frames < frames)
+            usleep(500);
+    }
+    CHECK_EQ(b->frames, frames);
+}
+
+static void send_numbered(struct bench *b, unsigned first, unsigned count)
+{
+    uint8_t f[200];
+
+    for (unsigned i = first; i < first + count; i++) {
+        make_frame(f, "\xff\xff\xff\xff\xff\xff", 60 + i, i);
+        f[14] = (uint8_t)i;
+        CHECK_EQ(send(b->packets, f, 60 + i, 0), 60 + i);
+    }
+}
+
+TEST(frames_that_are_read_together_keep_their_order_and_wait_for_a_user_without_room)
+{
+    static struct bench b;
+
+    if (!bench_open_as(&b, true))
+        return;
+    send_numbered(&b, 0, 40);
+    turn_until(&b, 40); /* after this pass it reads many at once */
+    send_numbered(&b, 40, 24);
+    b.takes = 47; /* in the middle of what is read by one call */
+    turn_until(&b, 47);
+    CHECK_EQ(netport_get_stats(b.port).rx_paused, 1);
+    b.takes = UINT_MAX;
+    netport_accept(b.port);
+    turn_until(&b, 64);
+    for (unsigned i = 0; i < 64; i++)
+        CHECK_EQ(b.order[i], i);
+    bench_close(&b);
+}
+
+TEST(a_user_with_memory_of_his_own_finds_the_frame_there)
+{
+    static struct bench b;
+    uint8_t f[1000];
+
+    if (!bench_open(&b))
+        return;
+    b.has_room = true;
+    make_frame(f, "\xff\xff\xff\xff\xff\xff", sizeof(f), 1);
+    CHECK_EQ(send(b.packets, f, sizeof(f), 0), sizeof(f));
+    turn(&b);
+    CHECK(b.in_room);
+    CHECK_EQ(b.length, sizeof(f));
+    CHECK_MEM(b.frame, f, sizeof(f));
+    b.takes = 1;
+    send_numbered(&b, 5, 1);
+    for (int i = 0; i < 400 && !netport_get_stats(b.port).rx_paused; i++) {
+        loop_step(b.loop);
+        usleep(500);
+    }
+    memset(b.room, 0, sizeof(b.room)); /* it is his again: what he refused is kept elsewhere */
+    b.takes = UINT_MAX;
+    netport_accept(b.port);
+    CHECK_EQ(b.frames, 2);
+    CHECK(!b.in_room);
+    CHECK_EQ(b.order[1], 5);
+    bench_close(&b);
+}
+
+/* `count` of `length` bytes, the one at `bad` nonsense; each arrives, in order, and is counted. */
+static void check_many(struct bench *b, unsigned count, size_t length, unsigned bad)
+{
+    static uint8_t memory[40][NETPORT_HEADROOM + 9000], got[9100];
+    struct netport_frame frames[40];
+    struct netport_stats before = netport_get_stats(b->port), after;
+
+    for (unsigned i = 0; i < count; i++) {
+        frames[i] = (struct netport_frame){ .bytes = memory[i] + NETPORT_HEADROOM, .length = length,
+                                            .rc = -1 };
+        make_frame(frames[i].bytes, "\xff\xff\xff\xff\xff\xff", length, i);
+        if (i == bad)
+            frames[i].off = (struct offload){ .needs_csum = true, .csum_start = 65000 };
+    }
+    netport_send_many(b->port, frames, count);
+    for (unsigned i = 0; i < count; i++) {
+        CHECK_EQ(frames[i].rc, 0);
+        if (i == bad)
+            continue;
+        CHECK_EQ(caught(b, got, sizeof(got), 0x88b5), length);
+        CHECK_MEM(got, frames[i].bytes, length);
+    }
+    after = netport_get_stats(b->port);
+    CHECK_EQ(after.tx_frames - before.tx_frames, count);
+    CHECK_EQ(after.tx_bytes - before.tx_bytes, count * length);
+    CHECK_EQ(after.tx_dropped - before.tx_dropped, bad < count);
+}
+
+TEST(frames_that_are_sent_together_arrive_in_order_and_a_bad_one_is_dropped_alone)
+{
+    static struct bench b;
+
+    for (unsigned batch = 0; batch < 2; batch++) {
+        if (!bench_open_as(&b, batch))
+            return;
+        check_many(&b, 1, 100, 1);
+        check_many(&b, 5, 100, 2);
+        check_many(&b, 40, 1514, 33); /* more than one call takes */
+        check_many(&b, 7, 8000, 0);
+        bench_close(&b);
+    }
 }
 
 TEST(the_kernel_is_left_a_checksum_or_a_large_send_only_as_it_likes)
