@@ -15,21 +15,24 @@
 /* One queue: queue.c has its life, tx.c and rx.c a ring each. */
 #define NET_RING 256u                /* slots; a page of 12 or 8 bytes each */
 #define NET_PACKETS 64u              /* in a pass */
-#define NET_STAGE_BYTES (256u << 10) /* for frames on their way, either way */
+#define NET_STAGE_BYTES (1u << 20) /* for frames on their way, either way: as much as a ring holds */
 
 struct net_batch_packet {
     struct net_packet words;
     unsigned slot;  /* its first, in `slots` */
     unsigned copy;  /* its first, in `copies` */
     unsigned pieces;
-    uint8_t *frame;
+    uint8_t *bytes;
 };
 
 struct net_tx {
     struct pv_ring ring;
     uint8_t slots[NET_RING][NET_TX_SLOT]; /* of the batch: copied once */
     struct net_batch_packet packets[NET_PACKETS];
-    unsigned count, next; /* of the batch; next < count: the host has no room for that one */
+    unsigned count;       /* of the batch */
+    struct netport_frame frames[NET_PACKETS]; /* those that leave, and the packet of each */
+    uint8_t packet_of[NET_PACKETS];
+    unsigned unsent;      /* at the front of these: the host has no room for them */
     struct grant_copy copies[GRANT_COPIES_MOST];
     unsigned copy_count;
     uint8_t *stage;
@@ -51,7 +54,8 @@ struct net_rx {
     struct grant_copy copies[NET_RING];
     unsigned copy_count;
     uint8_t *stage, *scratch; /* scratch: frames that are cut, when there are any */
-    size_t staged;
+    size_t staged; /* where the next frame goes, behind room for the netport's header */
+    bool large;    /* the last frame was; the next will be, and begins with a page */
     unsigned wanted;    /* slots that the frame which waits takes; 0: none waits */
     bool draining;      /* waited long enough: what comes is dropped until there are buffers */
     struct timer timer; /* set: till that; or to look again, where the guest does not tell */
@@ -86,6 +90,8 @@ bool net_rx_receive(struct net_queue *q, const uint8_t *frame, size_t length,
                     const struct offload *off);
 bool net_rx_serve(struct net_queue *q); /* a frame waited, and there are buffers now */
 bool net_rx_arm(struct net_queue *q);
+void net_rx_begin(struct net_queue *q);
+uint8_t *net_rx_room(struct net_queue *q);
 void net_rx_flush(struct net_queue *q); /* copies, and puts the responses */
 void net_rx_timer(void *queue);
 #endif

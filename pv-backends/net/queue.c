@@ -73,12 +73,17 @@ static bool receive(void *owner, const uint8_t *frame, size_t length, const stru
     return net_rx_receive(owner, frame, length, off);
 }
 
+static uint8_t *room(void *owner)
+{
+    return net_rx_room(owner);
+}
+
 static void writable(void *owner)
 {
     net_tx_writable(owner);
 }
 
-static const struct netport_user port_user = { .receive = receive, .writable = writable };
+static const struct netport_user port_user = { .receive = receive, .room = room, .writable = writable };
 
 static int attach(struct net_queue *q, struct error *err)
 {
@@ -135,8 +140,8 @@ int net_queue_open(struct net_queue **out, const struct net_queue_config *c, str
     struct net_queue *q = calloc(1, sizeof(*q));
 
     if (q) {
-        q->tx.stage = malloc(NET_STAGE_BYTES);
-        q->rx.stage = malloc(NET_STAGE_BYTES);
+        q->tx.stage = aligned_alloc(NET_PAGE, NET_STAGE_BYTES);
+        q->rx.stage = aligned_alloc(NET_PAGE, NET_STAGE_BYTES);
     }
     if (!q || !q->tx.stage || !q->rx.stage) {
         net_queue_close(q);
@@ -147,6 +152,7 @@ int net_queue_open(struct net_queue **out, const struct net_queue_config *c, str
     pv_ring_init(&q->rx.ring, c->rx, NET_PAGE, NET_RX_SLOT);
     pv_ring_resume(&q->tx.ring);
     pv_ring_resume(&q->rx.ring);
+    net_rx_begin(q);
     loop_post(c->io->loop, begin, q);
     *out = q;
     return 0;

@@ -89,6 +89,15 @@ static unsigned slots_for(const struct net_queue *q, size_t length, const struct
     return data_slots(length) + flow->hashed + (off->gso != GSO_NONE);
 }
 
+/*
+ * Where a frame goes behind another one, and room for the netport's words. A copy of a page that lies in
+ * two is two copies to Xen, so large frames begin with one.
+ */
+static size_t next_stage(const struct net_rx *r, size_t end)
+{
+    return ROUND_UP(end + NETPORT_HEADROOM, r->large ? NET_PAGE : 64u);
+}
+
 /* Room for it is there. */
 static void put_frame(struct net_queue *q, const uint8_t *frame, size_t length,
                       const struct offload *off, const struct net_flow *flow)
@@ -98,8 +107,10 @@ static void put_frame(struct net_queue *q, const uint8_t *frame, size_t length,
     uint8_t *p = r->stage + r->staged;
     unsigned first = 0;
 
-    memcpy(p, frame, length);
-    r->staged += ROUND_UP(length, 64);
+    if (frame != p)
+        memmove(p, frame, length);
+    r->large = length > NET_PAGE;
+    r->staged = next_stage(r, r->staged + length);
     if (off->gso != GSO_NONE && !extra_gso)
         put_prefix(q, off);
     for (size_t at = 0; at < length; at += NET_PAGE) {
@@ -159,8 +170,20 @@ void net_rx_flush(struct net_queue *q)
             put_le16(p->bytes + 6, (uint16_t)NET_ERROR);
         memcpy(pv_ring_slot(&r->ring, r->ring.put++), p->bytes, NET_RX_SLOT);
     }
-    r->planned = r->copy_count = 0;
-    r->staged = 0;
+    net_rx_begin(q);
+}
+
+void net_rx_begin(struct net_queue *q)
+{
+    q->rx.planned = q->rx.copy_count = 0;
+    q->rx.staged = next_stage(&q->rx, 0);
+}
+
+uint8_t *net_rx_room(struct net_queue *q)
+{
+    if (q->rx.staged + PACKET_MOST > NET_STAGE_BYTES)
+        net_rx_flush(q);
+    return q->rx.stage + q->rx.staged;
 }
 
 /* ---- Frames without buffers ---- */
@@ -295,13 +318,14 @@ static bool deliver_in_software(struct net_queue *q, const uint8_t *frame, size_
     struct cut cut = { q, flow };
 
     if (!q->rx.scratch)
-        q->rx.scratch = malloc(PACKET_MOST);
+        q->rx.scratch = malloc(2 * PACKET_MOST);
     if (!q->rx.scratch || length > PACKET_MOST) {
         counter_add(&q->stats.dropped, 1);
         return true;
     }
-    if (off->gso != GSO_NONE) {
-        if (!packet_segment(frame, length, off, q->rx.scratch, deliver_segment, &cut))
+    if (off->gso != GSO_NONE) { /* it may lie where its segments go */
+        memcpy(q->rx.scratch + PACKET_MOST, frame, length);
+        if (!packet_segment(q->rx.scratch + PACKET_MOST, length, off, q->rx.scratch, deliver_segment, &cut))
             counter_add(&q->stats.dropped, 1);
         return true;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * From the guest: the slots that wait are copied and taken apart, the data of all packets comes in by
- * one call, and each frame leaves as one piece. Where the host has no room the batch waits with it.
+ * one call, and they leave together, each frame as one piece. Where the host has no room for some, what
+ * comes waits with them.
  */
 #include <errno.h>
 #include <string.h>
@@ -43,13 +44,30 @@ void net_tx_timer(void *queue)
 
 /* ---- Taking ---- */
 
-static void plan_copies(struct net_tx *t, struct net_batch_packet *b)
+/*
+ * Where a frame begins, behind `end` of the stage and room for the netport's words. A copy of a page that
+ * lies in two is two copies to Xen, so the first whole page, and with it most of them, lies in one.
+ */
+static size_t place(const struct net_piece *pieces, unsigned count, size_t end)
+{
+    size_t before = 0;
+
+    for (unsigned i = 0; i < count; before += pieces[i++].length)
+        if (pieces[i].length == NET_PAGE)
+            return ROUND_UP(end + NETPORT_HEADROOM + before, NET_PAGE) - before;
+    return ROUND_UP(end + NETPORT_HEADROOM, 64u);
+}
+
+static void plan_copies(struct net_tx *t, struct net_batch_packet *b, size_t *staged)
 {
     struct net_piece pieces[NET_PIECES_MOST];
-    uint8_t *p = b->frame;
+    uint8_t *p;
 
     b->copy = t->copy_count;
     b->pieces = net_pieces(&t->slots[b->slot], &b->words, pieces);
+    *staged = place(pieces, b->pieces, *staged);
+    b->bytes = p = t->stage + *staged;
+    *staged += b->words.length;
     for (unsigned i = 0; i < b->pieces; i++) {
         t->copies[t->copy_count++] = (struct grant_copy){ .ref = pieces[i].ref,
                                                           .offset = pieces[i].offset,
@@ -74,17 +92,14 @@ static bool take_packet(struct net_queue *q, unsigned *at, unsigned count, size_
     }
     carries = !b->words.bad && !b->words.mcast;
     if (carries && (t->copy_count + NET_PIECES_MOST > GRANT_COPIES_MOST ||
-                    *staged + b->words.length > NET_STAGE_BYTES))
+                    *staged + NETPORT_HEADROOM + NET_PAGE + b->words.length > NET_STAGE_BYTES))
         return false;
     if (carries && !may_send(q, b->words.length))
         return false;
     b->slot = *at;
     b->pieces = 0;
-    b->frame = t->stage + *staged;
-    if (carries) {
-        plan_copies(t, b);
-        *staged += ROUND_UP(b->words.length, 8u);
-    }
+    if (carries)
+        plan_copies(t, b, staged);
     *at += b->words.slots;
     t->count++;
     return true;
@@ -97,7 +112,7 @@ static void take(struct net_queue *q)
     unsigned at = 0;
     size_t staged = 0;
 
-    t->count = t->next = t->copy_count = 0;
+    t->count = t->copy_count = 0;
     if (waiting == PV_RING_BROKEN) {
         net_break_off(q, "the transmit ring holds more requests than it has room for");
         return;
@@ -143,40 +158,55 @@ static int change_groups(struct net_queue *q, const struct net_packet *p)
     return NET_OKAY;
 }
 
-/* -EAGAIN: the host has no room now. */
-static int send_packet(struct net_queue *q, struct net_batch_packet *b)
+/* Answers what is no frame for the host; 1: it is one, and *frame is that. */
+static int judge_packet(struct net_queue *q, const struct net_batch_packet *b,
+                        struct netport_frame *frame)
 {
-    struct iovec iov = { b->frame, b->words.length };
-    struct offload off;
-
     if (b->words.bad || !was_copied(&q->tx, b))
         return NET_ERROR;
     if (b->words.mcast)
         return change_groups(q, &b->words);
-    if (!net_prepare(&b->words, b->frame, b->words.length, &off))
-        return NET_ERROR;
-    if (netport_send(q->c.port, &iov, 1, &off) == -EAGAIN)
-        return -EAGAIN;
-    net_count(&q->stats.tx, b->words.length, &off);
-    return NET_OKAY;
+    *frame = (struct netport_frame){ .bytes = b->bytes, .length = b->words.length };
+    return net_prepare(&b->words, b->bytes, b->words.length, &frame->off) ? 1 : NET_ERROR;
+}
+
+static void judge_batch(struct net_queue *q)
+{
+    struct net_tx *t = &q->tx;
+
+    for (unsigned i = 0; i < t->count; i++) {
+        int status = judge_packet(q, &t->packets[i], &t->frames[t->unsent]);
+
+        if (status == 1)
+            t->packet_of[t->unsent++] = (uint8_t)i;
+        else
+            answer(q, &t->packets[i], status);
+    }
 }
 
 static void send_batch(struct net_queue *q)
 {
     struct net_tx *t = &q->tx;
+    unsigned kept = 0;
 
-    for (; t->next < t->count; t->next++) {
-        int status = send_packet(q, &t->packets[t->next]);
+    netport_send_many(q->c.port, t->frames, t->unsent);
+    for (unsigned i = 0; i < t->unsent; i++) {
+        struct netport_frame *f = &t->frames[i];
 
-        if (status == -EAGAIN)
-            return;
-        answer(q, &t->packets[t->next], status);
+        if (f->rc == -EAGAIN) {
+            t->packet_of[kept] = t->packet_of[i];
+            t->frames[kept++] = *f;
+            continue;
+        }
+        net_count(&q->stats.tx, f->length, &f->off);
+        answer(q, &t->packets[t->packet_of[i]], NET_OKAY);
     }
+    t->unsent = kept;
 }
 
 static bool is_held(const struct net_queue *q)
 {
-    return q->broken || q->stopping || q->tx.next < q->tx.count || timer_is_set(&q->tx.timer);
+    return q->broken || q->stopping || q->tx.unsent || timer_is_set(&q->tx.timer);
 }
 
 bool net_tx_serve(struct net_queue *q)
@@ -184,6 +214,7 @@ bool net_tx_serve(struct net_queue *q)
     if (is_held(q) || !pv_ring_waiting(&q->tx.ring))
         return false;
     take(q);
+    judge_batch(q);
     send_batch(q);
     counter_add(&q->stats.tx.batches, 1);
     return true;
