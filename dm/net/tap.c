@@ -225,6 +225,19 @@ static struct virtio_net_hdr to_header(const struct offload *off)
     };
 }
 
+/* 0 or -EAGAIN. */
+static int judge_write(struct tap *t, int64_t result)
+{
+    if (result == -EAGAIN) {
+        t->blocked = true;
+        want(t);
+        return -EAGAIN;
+    }
+    if (result < 0) /* the interface is down (EIO), or the frame is nonsense (EINVAL) */
+        t->port.stats.tx_dropped++;
+    return 0;
+}
+
 static int tap_send(struct netport *p, const struct iovec *iov, unsigned count,
                     const struct offload *off)
 {
@@ -243,27 +256,7 @@ static int tap_send(struct netport *p, const struct iovec *iov, unsigned count,
         all[n++] = (struct iovec){ &header, sizeof(header) };
     }
     memcpy(all + n, iov, count * sizeof(*iov));
-    if (writev(t->fd, all, (int)(n + count)) >= 0)
-        return 0;
-    if (errno == EAGAIN) {
-        t->blocked = true;
-        want(t);
-        return -EAGAIN;
-    }
-    p->stats.tx_dropped++; /* the interface is down (EIO), or the frame is nonsense (EINVAL) */
-    return 0;
-}
-
-/* Of a write; what the kernel will not have is dropped, as above. */
-static void judge_write(struct tap *t, struct netport_frame *f, int64_t result)
-{
-    f->rc = result == -EAGAIN ? -EAGAIN : 0;
-    if (result == -EAGAIN) {
-        t->blocked = true;
-        want(t);
-    } else if (result < 0) {
-        t->port.stats.tx_dropped++;
-    }
+    return judge_write(t, writev(t->fd, all, (int)(n + count)) < 0 ? -errno : 0);
 }
 
 /* The frame with its header right before it. */
@@ -279,9 +272,8 @@ static struct iovec with_header(const struct tap *t, struct netport_frame *f)
 static void write_frame(struct tap *t, struct netport_frame *f)
 {
     struct iovec iov = with_header(t, f);
-    ssize_t n = write(t->fd, iov.iov_base, iov.iov_len);
 
-    judge_write(t, f, n < 0 ? -errno : n);
+    f->rc = judge_write(t, write(t->fd, iov.iov_base, iov.iov_len) < 0 ? -errno : 0);
 }
 
 static void write_by_ring(struct tap *t, struct netport_frame *frames, unsigned count)
@@ -295,22 +287,13 @@ static void write_by_ring(struct tap *t, struct netport_frame *frames, unsigned 
     good = tap_ring_write(t->ring, iov, results, count);
     for (unsigned i = 0; i < count; i++)
         if (results[i] != TAP_RING_NOT_MADE)
-            judge_write(t, &frames[i], results[i]);
+            frames[i].rc = judge_write(t, results[i]);
     if (good)
         return;
     give_up_ring(t);
     for (unsigned i = 0; i < count; i++)
         if (results[i] == TAP_RING_NOT_MADE)
             write_frame(t, &frames[i]);
-}
-
-static bool ring_pays(const struct tap *t, const struct netport_frame *frames, unsigned count)
-{
-    size_t bytes = 0;
-
-    for (unsigned i = 0; i < count; i++)
-        bytes += frames[i].length;
-    return count > 1 && (t->batch || bytes / count >= LARGE_FRAME);
 }
 
 static void tap_send_many(struct netport *p, struct netport_frame *frames, unsigned count)
@@ -320,7 +303,7 @@ static void tap_send_many(struct netport *p, struct netport_frame *frames, unsig
 
     for (; count; frames += n, count -= n) {
         n = MIN(count, TAP_RING_MOST);
-        if (ring_pays(t, frames, n) && open_ring(t)) {
+        if (t->batch && n > 1 && open_ring(t)) {
             write_by_ring(t, frames, n);
             continue;
         }

@@ -7,8 +7,8 @@
 
 /*
  * Many frames in or out of a tap by one system call: an io_uring whose requests are made at once, and
- * never wait. It pays where calls are dear, as in a PV domain; and a host that gets frames one call at a
- * time lets their receiver run after each. One loop's.
+ * never wait. A request costs more than a call of its own on bare metal, and much less in a PV domain. One
+ * loop's.
  */
 struct tap_ring;
 #define TAP_RING_MOST 32u /* frames at once */

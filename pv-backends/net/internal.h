@@ -55,7 +55,7 @@ struct net_rx {
     unsigned copy_count;
     uint8_t *stage, *scratch; /* scratch: frames that are cut, when there are any */
     size_t staged; /* where the next frame goes, behind room for the netport's header */
-    bool large;    /* the last frame was; the next will be, and begins with a page */
+    size_t last;   /* bytes of the frame before; the next will be like it */
     unsigned wanted;    /* slots that the frame which waits takes; 0: none waits */
     bool draining;      /* waited long enough: what comes is dropped until there are buffers */
     struct timer timer; /* set: till that; or to look again, where the guest does not tell */

@@ -89,15 +89,6 @@ static unsigned slots_for(const struct net_queue *q, size_t length, const struct
     return data_slots(length) + flow->hashed + (off->gso != GSO_NONE);
 }
 
-/*
- * Where a frame goes behind another one, and room for the netport's words. A copy of a page that lies in
- * two is two copies to Xen, so large frames begin with one.
- */
-static size_t next_stage(const struct net_rx *r, size_t end)
-{
-    return ROUND_UP(end + NETPORT_HEADROOM, r->large ? NET_PAGE : 64u);
-}
-
 /* Room for it is there. */
 static void put_frame(struct net_queue *q, const uint8_t *frame, size_t length,
                       const struct offload *off, const struct net_flow *flow)
@@ -109,8 +100,8 @@ static void put_frame(struct net_queue *q, const uint8_t *frame, size_t length,
 
     if (frame != p)
         memmove(p, frame, length);
-    r->large = length > NET_PAGE;
-    r->staged = next_stage(r, r->staged + length);
+    r->last = length;
+    r->staged = net_place(r->staged + length, NETPORT_HEADROOM, length);
     if (off->gso != GSO_NONE && !extra_gso)
         put_prefix(q, off);
     for (size_t at = 0; at < length; at += NET_PAGE) {
@@ -176,7 +167,7 @@ void net_rx_flush(struct net_queue *q)
 void net_rx_begin(struct net_queue *q)
 {
     q->rx.planned = q->rx.copy_count = 0;
-    q->rx.staged = next_stage(&q->rx, 0);
+    q->rx.staged = net_place(0, NETPORT_HEADROOM, q->rx.last);
 }
 
 uint8_t *net_rx_room(struct net_queue *q)

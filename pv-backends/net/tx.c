@@ -45,8 +45,8 @@ void net_tx_timer(void *queue)
 /* ---- Taking ---- */
 
 /*
- * Where a frame begins, behind `end` of the stage and room for the netport's words. A copy of a page that
- * lies in two is two copies to Xen, so the first whole page, and with it most of them, lies in one.
+ * Where a frame begins, behind `end` of the stage and room for the netport's words: such that its first
+ * whole page, and with it most of them, lies in one page.
  */
 static size_t place(const struct net_piece *pieces, unsigned count, size_t end)
 {
@@ -54,8 +54,8 @@ static size_t place(const struct net_piece *pieces, unsigned count, size_t end)
 
     for (unsigned i = 0; i < count; before += pieces[i++].length)
         if (pieces[i].length == NET_PAGE)
-            return ROUND_UP(end + NETPORT_HEADROOM + before, NET_PAGE) - before;
-    return ROUND_UP(end + NETPORT_HEADROOM, 64u);
+            return net_place(end, NETPORT_HEADROOM + before, NET_PAGE) - before;
+    return net_place(end, NETPORT_HEADROOM, before);
 }
 
 static void plan_copies(struct net_tx *t, struct net_batch_packet *b, size_t *staged)
@@ -92,7 +92,7 @@ static bool take_packet(struct net_queue *q, unsigned *at, unsigned count, size_
     }
     carries = !b->words.bad && !b->words.mcast;
     if (carries && (t->copy_count + NET_PIECES_MOST > GRANT_COPIES_MOST ||
-                    *staged + NETPORT_HEADROOM + NET_PAGE + b->words.length > NET_STAGE_BYTES))
+                    *staged + 2 * NET_PAGE + b->words.length > NET_STAGE_BYTES))
         return false;
     if (carries && !may_send(q, b->words.length))
         return false;
