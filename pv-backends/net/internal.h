@@ -23,13 +23,15 @@ struct net_batch_packet {
     unsigned copy;  /* its first, in `copies` */
     unsigned pieces;
     uint8_t *bytes;
+    bool ended;     /* and `status` is the answer; it is given in the order of the ring */
+    int status;
 };
 
 struct net_tx {
     struct pv_ring ring;
     uint8_t slots[NET_RING][NET_TX_SLOT]; /* of the batch: copied once */
     struct net_batch_packet packets[NET_PACKETS];
-    unsigned count;       /* of the batch */
+    unsigned count, next; /* of the batch; next < count: that one is to be answered */
     struct netport_frame frames[NET_PACKETS]; /* those that leave, and the packet of each */
     uint8_t packet_of[NET_PACKETS];
     unsigned unsent;      /* at the front of these: the host has no room for them */

@@ -112,7 +112,7 @@ static void take(struct net_queue *q)
     unsigned at = 0;
     size_t staged = 0;
 
-    t->count = t->copy_count = 0;
+    t->count = t->next = t->copy_count = 0;
     if (waiting == PV_RING_BROKEN) {
         net_break_off(q, "the transmit ring holds more requests than it has room for");
         return;
@@ -158,7 +158,7 @@ static int change_groups(struct net_queue *q, const struct net_packet *p)
     return NET_OKAY;
 }
 
-/* Answers what is no frame for the host; 1: it is one, and *frame is that. */
+/* The answer to what is no frame for the host; 1: it is one, and *frame is that. */
 static int judge_packet(struct net_queue *q, const struct net_batch_packet *b,
                         struct netport_frame *frame)
 {
@@ -175,12 +175,12 @@ static void judge_batch(struct net_queue *q)
     struct net_tx *t = &q->tx;
 
     for (unsigned i = 0; i < t->count; i++) {
-        int status = judge_packet(q, &t->packets[i], &t->frames[t->unsent]);
+        struct net_batch_packet *b = &t->packets[i];
 
-        if (status == 1)
+        b->status = judge_packet(q, b, &t->frames[t->unsent]);
+        b->ended = b->status != 1;
+        if (!b->ended)
             t->packet_of[t->unsent++] = (uint8_t)i;
-        else
-            answer(q, &t->packets[i], status);
     }
 }
 
@@ -192,6 +192,7 @@ static void send_batch(struct net_queue *q)
     netport_send_many(q->c.port, t->frames, t->unsent);
     for (unsigned i = 0; i < t->unsent; i++) {
         struct netport_frame *f = &t->frames[i];
+        struct net_batch_packet *b = &t->packets[t->packet_of[i]];
 
         if (f->rc == -EAGAIN) {
             t->packet_of[kept] = t->packet_of[i];
@@ -199,14 +200,17 @@ static void send_batch(struct net_queue *q)
             continue;
         }
         net_count(&q->stats.tx, f->length, &f->off);
-        answer(q, &t->packets[t->packet_of[i]], NET_OKAY);
+        b->status = NET_OKAY;
+        b->ended = true;
     }
     t->unsent = kept;
+    for (; t->next < t->count && t->packets[t->next].ended; t->next++)
+        answer(q, &t->packets[t->next], t->packets[t->next].status);
 }
 
 static bool is_held(const struct net_queue *q)
 {
-    return q->broken || q->stopping || q->tx.unsent || timer_is_set(&q->tx.timer);
+    return q->broken || q->stopping || q->tx.next < q->tx.count || timer_is_set(&q->tx.timer);
 }
 
 bool net_tx_serve(struct net_queue *q)
