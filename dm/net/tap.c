@@ -263,7 +263,7 @@ static int tap_send(struct netport *p, const struct iovec *iov, unsigned count,
 static struct iovec with_header(const struct tap *t, struct netport_frame *f)
 {
     struct virtio_net_hdr h = to_header(&f->off);
-    size_t bytes = t->vnet ? sizeof(h) : 0;
+    size_t bytes = header_bytes(t);
 
     memcpy(f->bytes - bytes, &h, bytes);
     return (struct iovec){ f->bytes - bytes, f->length + bytes };

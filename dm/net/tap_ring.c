@@ -64,72 +64,70 @@ static void prepare(struct tap_ring *r, struct io_uring_sqe *sqe, const struct i
     sqe->rw_flags = r->old ? 0 : RWF_NOWAIT;
 }
 
-/* Hands over `count` requests; how many results there will be. */
-static unsigned start(struct tap_ring *r, const struct iovec *iov, unsigned count, bool write)
+static void start(struct tap_ring *r, const struct iovec *iov, unsigned count, bool write)
 {
-    unsigned n = 0;
+    struct io_uring_sqe *sqe;
 
-    for (struct io_uring_sqe *sqe; n < count && (sqe = io_uring_get_sqe(&r->ring)); n++) {
-        prepare(r, sqe, &iov[n], write);
-        io_uring_sqe_set_data64(sqe, n);
+    for (unsigned i = 0; i < count && (sqe = io_uring_get_sqe(&r->ring)); i++) {
+        prepare(r, sqe, &iov[i], write);
+        io_uring_sqe_set_data64(sqe, i);
     }
-    if (r->old && !write) {
-        struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
-
-        if (sqe) {
-            io_uring_prep_cancel_fd(sqe, r->fd, IORING_ASYNC_CANCEL_ALL);
-            io_uring_sqe_set_data64(sqe, TAKE_BACK);
-        }
+    if (r->old && !write && (sqe = io_uring_get_sqe(&r->ring))) {
+        io_uring_prep_cancel_fd(sqe, r->fd, IORING_ASYNC_CANCEL_ALL);
+        io_uring_sqe_set_data64(sqe, TAKE_BACK);
     }
     io_uring_submit(&r->ring);
-    return n;
+}
+
+struct made {
+    unsigned which;
+    int32_t result;
+};
+
+/* One call for all of them: how many were made, in the order in which they were. */
+static unsigned make(struct tap_ring *r, const struct iovec *iov, unsigned count, bool write,
+                     struct made *made)
+{
+    unsigned n = 0;
+    uint64_t which;
+    int32_t result;
+
+    start(r, iov, count, write);
+    while (take(r, &which, &result))
+        if (which != TAKE_BACK)
+            made[n++] = (struct made){ (unsigned)which, result };
+    if (!n || made[0].result != -EOPNOTSUPP || r->old)
+        return n;
+    r->old = true;
+    return make(r, iov, count, write, made);
 }
 
 bool tap_ring_write(struct tap_ring *r, const struct iovec *frames, int32_t *results,
                     unsigned count)
 {
-    unsigned made = 0;
-    uint64_t which;
-    int32_t result;
+    struct made made[TAP_RING_MOST];
+    unsigned n;
 
     count = MIN(count, TAP_RING_MOST);
+    n = make(r, frames, count, true, made);
     for (unsigned i = 0; i < count; i++)
         results[i] = TAP_RING_NOT_MADE;
-    start(r, frames, count, true);
-    while (take(r, &which, &result))
-        if (which < count) {
-            results[which] = result;
-            made++;
-        }
-    if (made && results[0] == -EOPNOTSUPP && !r->old) {
-        r->old = true;
-        return tap_ring_write(r, frames, results, count);
-    }
-    return made == count;
+    for (unsigned i = 0; i < n; i++)
+        results[made[i].which] = made[i].result;
+    return n == count;
 }
 
 bool tap_ring_read(struct tap_ring *r, const struct iovec *slots, unsigned count,
                    struct tap_read *reads, unsigned *got)
 {
-    unsigned ended = 0;
-    bool refused = false;
-    uint64_t which;
-    int32_t result;
+    struct made made[TAP_RING_MOST];
+    unsigned n;
 
     count = MIN(count, TAP_RING_MOST);
+    n = make(r, slots, count, false, made);
     *got = 0;
-    start(r, slots, count, false);
-    while (take(r, &which, &result)) {
-        if (which >= count)
-            continue;
-        ended++;
-        refused |= result == -EOPNOTSUPP;
-        if (result > 0)
-            reads[(*got)++] = (struct tap_read){ (unsigned)which, (uint32_t)result };
-    }
-    if (refused && !*got && !r->old) {
-        r->old = true;
-        return tap_ring_read(r, slots, count, reads, got);
-    }
-    return ended == count;
+    for (unsigned i = 0; i < n; i++)
+        if (made[i].result > 0)
+            reads[(*got)++] = (struct tap_read){ made[i].which, (uint32_t)made[i].result };
+    return n == count;
 }
