@@ -3,6 +3,7 @@
 #define PV_BACKENDS_NET_INTERNAL_H
 #include <stdatomic.h>
 #include <stddef.h>
+#include "dm/base/bytes.h"
 #include "dm/base/loop.h"
 #include "dm/net/netport.h"
 #include "dm/xen/grant.h"
@@ -15,7 +16,20 @@
 /* One queue: queue.c has its life, tx.c and rx.c a ring each. */
 #define NET_RING 256u                /* slots; a page of 12 or 8 bytes each */
 #define NET_PACKETS 64u              /* in a pass */
-#define NET_STAGE_BYTES (1u << 20) /* for frames on their way, either way: as much as a ring holds */
+#define NET_STAGE_BYTES (1u << 20)   /* for frames on their way, either way: as much as a ring holds */
+
+/*
+ * Where `length` bytes go in a stage behind `end` and `before` bytes: a copy that leaves its page is two
+ * copies to Xen, so they begin with a page where they would.
+ */
+static inline size_t net_place(size_t end, size_t before, size_t length)
+{
+    size_t at = ROUND_UP(end + before, 64u);
+
+    return at % NET_PAGE + length > NET_PAGE ? ROUND_UP(at, NET_PAGE) : at;
+}
+
+#define NET_LEAVES 2 /* it is the host's */
 
 struct net_batch_packet {
     struct net_packet words;
@@ -23,8 +37,7 @@ struct net_batch_packet {
     unsigned copy;  /* its first, in `copies` */
     unsigned pieces;
     uint8_t *bytes;
-    bool ended;     /* and `status` is the answer; it is given in the order of the ring */
-    int status;
+    int status;     /* the answer, given in the order of the ring; NET_LEAVES: not known yet */
 };
 
 struct net_tx {

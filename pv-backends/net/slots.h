@@ -16,17 +16,6 @@ struct offload;
 #define NET_PIECES_MOST 64u /* with data in them; netif.h asks for 18 */
 #define NET_EXTRAS_MOST 8u  /* there are four types, each good once */
 
-/*
- * Where `length` bytes go in a stage behind `end` and `before` bytes: a copy that leaves its page is two
- * copies to Xen, so they begin with a page where they would.
- */
-static inline size_t net_place(size_t end, size_t before, size_t length)
-{
-    size_t at = (end + before + 63) & ~(size_t)63;
-
-    return at % NET_PAGE + length > NET_PAGE ? (at + NET_PAGE - 1) & ~(size_t)(NET_PAGE - 1) : at;
-}
-
 #define NETTX_CSUM_BLANK 1u
 #define NETTX_MORE_DATA 4u
 #define NETTX_EXTRA_INFO 8u

@@ -129,15 +129,15 @@ static void take(struct net_queue *q)
 
 /* ---- Sending ---- */
 
-static void answer(struct net_queue *q, const struct net_batch_packet *b, int status)
+static void answer(struct net_queue *q, const struct net_batch_packet *b)
 {
     uint8_t bytes[4];
 
     for (unsigned i = 0; i < b->words.slots; i++) {
-        net_answer(&q->tx.slots[b->slot], &b->words, i, status, bytes);
+        net_answer(&q->tx.slots[b->slot], &b->words, i, b->status, bytes);
         memcpy(pv_ring_slot(&q->tx.ring, q->tx.ring.put++), bytes, sizeof(bytes));
     }
-    if (status != NET_OKAY)
+    if (b->status != NET_OKAY)
         counter_add(&q->stats.tx.errors, 1);
 }
 
@@ -158,7 +158,7 @@ static int change_groups(struct net_queue *q, const struct net_packet *p)
     return NET_OKAY;
 }
 
-/* The answer to what is no frame for the host; 1: it is one, and *frame is that. */
+/* The answer to what is no frame for the host; NET_LEAVES: it is one, and *frame is that. */
 static int judge_packet(struct net_queue *q, const struct net_batch_packet *b,
                         struct netport_frame *frame)
 {
@@ -167,7 +167,8 @@ static int judge_packet(struct net_queue *q, const struct net_batch_packet *b,
     if (b->words.mcast)
         return change_groups(q, &b->words);
     *frame = (struct netport_frame){ .bytes = b->bytes, .length = b->words.length };
-    return net_prepare(&b->words, b->bytes, b->words.length, &frame->off) ? 1 : NET_ERROR;
+    return net_prepare(&b->words, b->bytes, b->words.length, &frame->off) ? NET_LEAVES
+                                                                              : NET_ERROR;
 }
 
 static void judge_batch(struct net_queue *q)
@@ -178,8 +179,7 @@ static void judge_batch(struct net_queue *q)
         struct net_batch_packet *b = &t->packets[i];
 
         b->status = judge_packet(q, b, &t->frames[t->unsent]);
-        b->ended = b->status != 1;
-        if (!b->ended)
+        if (b->status == NET_LEAVES)
             t->packet_of[t->unsent++] = (uint8_t)i;
     }
 }
@@ -201,11 +201,10 @@ static void send_batch(struct net_queue *q)
         }
         net_count(&q->stats.tx, f->length, &f->off);
         b->status = NET_OKAY;
-        b->ended = true;
     }
     t->unsent = kept;
-    for (; t->next < t->count && t->packets[t->next].ended; t->next++)
-        answer(q, &t->packets[t->next], t->packets[t->next].status);
+    for (; t->next < t->count && t->packets[t->next].status != NET_LEAVES; t->next++)
+        answer(q, &t->packets[t->next]);
 }
 
 static bool is_held(const struct net_queue *q)
