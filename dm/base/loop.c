@@ -486,6 +486,7 @@ static bool run_events(struct loop *l, const struct timespec *wait)
     int n = epoll_pwait2(l->epoll, events, EVENTS_A_PASS, wait, NULL);
     bool any = false;
 
+    l->unseen = 0;
     for (int i = 0; i < n; i++) {
         struct watch *w = events[i].data.ptr;
         uint32_t e = events[i].events;
@@ -511,10 +512,8 @@ static bool run_events(struct loop *l, const struct timespec *wait)
 static void look(struct loop *l, unsigned work)
 {
     l->unseen += work;
-    if (l->unseen < WORK_A_LOOK)
-        return;
-    l->unseen = 0;
-    run_events(l, &no_wait);
+    if (l->unseen >= WORK_A_LOOK)
+        run_events(l, &no_wait);
 }
 
 /* ---- The pass ---- */
@@ -547,12 +546,10 @@ static bool poll_window(struct loop *l)
             if (!found)
                 __builtin_ia32_pause();
         }
-        if (found) {
+        if (found)
             look(l, 1);
-        } else if (++turns % TURNS_A_LOOK == 0) {
-            l->unseen = 0;
+        else if (++turns % TURNS_A_LOOK == 0)
             found = run_events(l, &no_wait);
-        }
         if (found) {
             l->stats.poll_hits++;
             l->vain = 0;

@@ -41,7 +41,7 @@ struct disk_queue {
     struct disk_request *finished, **finished_tail; /* no call was made for these */
     struct io *ended, **ended_tail;                 /* calls that were made at once */
     bool posted;
-    uint64_t now; /* while the lists above are walked; else 0 */
+    uint64_t now; /* while requests that ended together are told; else 0 */
 };
 
 struct loop *disk_queue_loop(const struct disk_queue *q)
