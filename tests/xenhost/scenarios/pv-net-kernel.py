@@ -82,18 +82,21 @@ def both(guest):
 def pace(guest):
     """The same stream by each card alone, in turns; on one CPU the time is the cost of all of it."""
     for whole, what in ((True, "64 KiB at once"), (False, "frames of 1500 bytes")):
-        network.host_segments(hardware.BRIDGE, whole)
-        for n in range(2):
-            guest.sh("offload eth%d tso %s" % (n, "on" if whole else "off"))
+        segments(guest, whole)
         for way in (into, out_of):
             times = [[], []]
             for n in (0, 1, 1, 0) * TURNS:
                 times[n].append(timed(way, guest, n))
             say("guest: %d MiB %s the guest, %s: %.2f s by the kernel's card, %.2f s by ours" %
                 ((PACE, way.__name__.replace("_", " "), what) + tuple(map(statistics.median, times))))
-    network.host_segments(hardware.BRIDGE, True)
+    segments(guest, True)
+
+
+def segments(guest, whole):
+    """Whether either end hands its streams over uncut."""
+    network.host_segments(hardware.BRIDGE, whole)
     for n in range(2):
-        guest.sh("offload eth%d tso on" % n)
+        guest.sh("offload eth%d tso %s" % (n, "on" if whole else "off"))
 
 
 def timed(way, guest, n):

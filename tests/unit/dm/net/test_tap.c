@@ -25,10 +25,9 @@ struct bench {
     char name[IFNAMSIZ];
     unsigned frames;
     unsigned order[64]; /* what stands behind the header of each */
-    unsigned takes;     /* so many more; UINT_MAX: all */
+    unsigned takes;     /* so many, and no more; UINT_MAX: all */
     bool has_room, in_room;
     uint8_t room[NETPORT_HEADROOM + PACKET_MOST];
-    bool refuses;
     size_t length;
     uint8_t frame[70000];
     struct offload off;
@@ -40,7 +39,7 @@ static bool on_receive(void *owner, const uint8_t *frame, size_t length, const s
 
     if (length < 14 || get_be16(frame + 12) != 0x88b5)
         return true; /* the kernel's own, such as router solicitations */
-    if (b->refuses || b->frames >= b->takes)
+    if (b->frames >= b->takes)
         return false;
     b->order[b->frames++ % ARRAY_SIZE(b->order)] = frame[14];
     b->in_room = frame == b->room + NETPORT_HEADROOM;
@@ -143,6 +142,25 @@ static size_t caught(struct bench *b, uint8_t *f, size_t room, uint16_t type)
     return 0;
 }
 
+static void turn_until(struct bench *b, unsigned frames)
+{
+    for (int i = 0; i < 400 && b->frames < frames; i++) {
+        loop_step(b->loop);
+        if (b->frames < frames)
+            usleep(500);
+    }
+    CHECK_EQ(b->frames, frames);
+}
+
+static void turn_until_paused(struct bench *b)
+{
+    for (int i = 0; i < 400 && !netport_get_stats(b->port).rx_paused; i++) {
+        loop_step(b->loop);
+        usleep(500);
+    }
+    CHECK_EQ(netport_get_stats(b->port).rx_paused, 1);
+}
+
 TEST(the_tap_is_there_under_its_name_and_a_second_one_is_refused)
 {
     static struct bench b;
@@ -195,35 +213,19 @@ TEST(a_user_without_room_stops_the_tap_until_it_accepts)
 
     if (!bench_open(&b))
         return;
-    b.refuses = true;
+    b.takes = 0;
     for (unsigned i = 0; i < 5; i++) {
         make_frame(f, "\xff\xff\xff\xff\xff\xff", 100, i);
         CHECK_EQ(send(b.packets, f, 100, 0), 100);
     }
-    turn(&b);
+    turn_until_paused(&b);
     CHECK_EQ(b.frames, 0);
-    CHECK_EQ(netport_get_stats(b.port).rx_paused, 1);
-    b.refuses = false;
+    b.takes = UINT_MAX;
     netport_accept(b.port);
     CHECK_EQ(b.frames, 1); /* the one it kept; the rest is read when the loop turns */
-    for (int i = 0; i < 50 && b.frames < 5; i++) {
-        loop_step(b.loop);
-        usleep(500);
-    }
-    CHECK_EQ(b.frames, 5);
+    turn_until(&b, 5);
     CHECK_MEM(b.frame, f, 100);
     bench_close(&b);
-}
-
-/* What the netport gets to know of frames that came while it was full. */
-static void turn_until(struct bench *b, unsigned frames)
-{
-    for (int i = 0; i < 400 && b->frames < frames; i++) {
-        loop_step(b->loop);
-        if (b->frames < frames)
-            usleep(500);
-    }
-    CHECK_EQ(b->frames, frames);
 }
 
 static void send_numbered(struct bench *b, unsigned first, unsigned count)
@@ -273,10 +275,7 @@ TEST(a_user_with_memory_of_his_own_finds_the_frame_there)
     CHECK_MEM(b.frame, f, sizeof(f));
     b.takes = 1;
     send_numbered(&b, 5, 1);
-    for (int i = 0; i < 400 && !netport_get_stats(b.port).rx_paused; i++) {
-        loop_step(b.loop);
-        usleep(500);
-    }
+    turn_until_paused(&b);
     memset(b.room, 0, sizeof(b.room)); /* it is his again: what he refused is kept elsewhere */
     b.takes = UINT_MAX;
     netport_accept(b.port);
