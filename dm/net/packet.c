@@ -53,6 +53,16 @@ uint16_t packet_fold(uint32_t sum)
     return (uint16_t)~sum;
 }
 
+uint16_t packet_pseudo(const uint8_t *ip, bool v6, uint8_t protocol, size_t l4_bytes)
+{
+    uint8_t tail[8] = { 0 };
+    uint32_t sum = packet_sum(ip + (v6 ? 8 : 12), v6 ? 32 : 8, 0);
+
+    put_be32(tail, (uint32_t)l4_bytes);
+    tail[7] = protocol;
+    return (uint16_t)~packet_fold(packet_sum(tail, sizeof(tail), sum));
+}
+
 bool packet_fill_checksum(uint8_t *frame, size_t length, const struct offload *off)
 {
     uint16_t sum;
@@ -76,8 +86,7 @@ struct packet_verdict packet_judge(const uint8_t *f, size_t length, const struct
 {
     size_t ip = length >= ETH_BYTES && is_vlan(get_be16(f + 12)) ? 18 : ETH_BYTES, header, total;
     struct packet_verdict v = { .ipv4 = false };
-    uint8_t tail[4] = { 0 };
-    uint32_t sum;
+    uint8_t protocol;
 
     if (length < ip + 20 || get_be16(f + ip - 2) != ETH_IPV4 || f[ip] >> 4 != 4)
         return v;
@@ -89,15 +98,14 @@ struct packet_verdict packet_judge(const uint8_t *f, size_t length, const struct
     v.ip_bad = packet_fold(packet_sum(f + ip, header, 0));
     if (get_be16(f + ip + 6) & 0x3fff)
         return v; /* a fragment holds a part of what is summed */
-    tail[1] = f[ip + 9];
-    v.tcp = tail[1] == PROTOCOL_TCP && total >= header + TCP_LEAST;
-    v.udp = tail[1] == PROTOCOL_UDP && total >= header + UDP_BYTES &&
+    protocol = f[ip + 9];
+    v.tcp = protocol == PROTOCOL_TCP && total >= header + TCP_LEAST;
+    v.udp = protocol == PROTOCOL_UDP && total >= header + UDP_BYTES &&
             get_be16(f + ip + header + 6); /* zero: the sender left it out */
     if ((!v.tcp && !v.udp) || (off && (off->data_valid || off->needs_csum)))
         return v;
-    put_be16(tail + 2, (uint16_t)(total - header));
-    sum = packet_sum(f + ip + 12, 8, packet_sum(tail, sizeof(tail), 0));
-    v.l4_bad = packet_fold(packet_sum(f + ip + header, total - header, sum));
+    v.l4_bad = packet_fold(packet_sum(f + ip + header, total - header,
+                                      packet_pseudo(f + ip, false, protocol, total - header)));
     return v;
 }
 
@@ -142,14 +150,11 @@ static bool lay_out(const uint8_t *frame, size_t length, const struct offload *o
 /* The checksum of TCP with its pseudo header. */
 static void sum_tcp(uint8_t *f, const struct layout *l, size_t tcp_bytes)
 {
-    uint8_t tail[4] = { 0, PROTOCOL_TCP, (uint8_t)(tcp_bytes >> 8), (uint8_t)tcp_bytes };
-    uint32_t sum = l->v6 ? packet_sum(f + l->ip + 8, 32, 0) : packet_sum(f + l->ip + 12, 8, 0);
-    uint16_t folded;
+    uint16_t sum = packet_pseudo(f + l->ip, l->v6, PROTOCOL_TCP, tcp_bytes);
 
-    memset(f + l->tcp + 16, 0, 2);
-    sum = packet_sum(tail, sizeof(tail), sum);
-    folded = packet_fold(packet_sum(f + l->tcp, tcp_bytes, sum));
-    memcpy(f + l->tcp + 16, &folded, 2);
+    memcpy(f + l->tcp + 16, &sum, 2);
+    sum = packet_fold(packet_sum(f + l->tcp, tcp_bytes, 0));
+    memcpy(f + l->tcp + 16, &sum, 2);
 }
 
 static void fix_headers(uint8_t *f, const struct layout *l, unsigned nth, uint32_t sequence,

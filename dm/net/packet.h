@@ -12,6 +12,9 @@
 uint32_t packet_sum(const void *bytes, size_t length, uint32_t sum);
 uint16_t packet_fold(uint32_t sum); /* complemented; in network order as bytes lie */
 
+/* The sum of the pseudo header: what stands in the checksum's field of a frame that is to be completed. */
+uint16_t packet_pseudo(const uint8_t *ip, bool v6, uint8_t protocol, size_t l4_bytes);
+
 /* Fills in what `off` says is missing. False where it points outside of the frame. */
 bool packet_fill_checksum(uint8_t *frame, size_t length, const struct offload *off);
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "dm/base/bytes.h"
 #include "dm/net/internal.h"
+#include "dm/net/merge.h"
 #include "dm/net/packet.h"
 #include "dm/net/tap_ring.h"
 
@@ -25,6 +26,16 @@
 #define READS_MOST 16u
 #define SLOT_BYTES (ROUND_UP(NETPORT_HEADROOM + PACKET_MOST, 64u))
 
+/* What leaves together: frames as they are, or several of a stream as one. */
+struct trains {
+    struct iovec iov[2 * TAP_RING_MOST];
+    struct tap_frame whole[TAP_RING_MOST];
+    unsigned frames[TAP_RING_MOST]; /* in each */
+    struct merge merges[TAP_RING_MOST];
+    int32_t results[TAP_RING_MOST];
+    unsigned count;
+};
+
 struct tap {
     struct netport port;
     int fd;
@@ -32,8 +43,8 @@ struct tap {
     bool vnet;
     bool blocked; /* a send found no room: tell the user when there is */
     bool full;    /* the user has no room: what was read waits */
-    struct virtio_net_hdr header; /* of the frame that was read last */
-    size_t kept;     /* bytes of the frame in `buffer` that the user has not taken */
+    bool segments;   /* the user takes frames that are to be segmented */
+    struct netport_frame kept; /* the user has not taken it; in `buffer`. No length: there is none */
     uint8_t *buffer; /* NETPORT_HEADROOM, then a frame */
     bool batch;
     bool no_ring;    /* the host has none, or none that is any good for taps */
@@ -43,6 +54,8 @@ struct tap {
     uint8_t *slots;  /* as `buffer`, for frames that are read together; NULL: not needed yet */
     struct tap_read reads[READS_MOST];
     unsigned read_count, read_next; /* read_next < read_count: the user has not taken these */
+    struct merge merge;     /* of frames on their way to the user */
+    struct trains trains;
 };
 
 static struct tap *tap_of(struct netport *p)
@@ -70,43 +83,61 @@ static struct offload to_offload(const struct virtio_net_hdr *h)
     };
 }
 
-static bool deliver(struct tap *t, const uint8_t *frame, size_t length)
-{
-    struct offload off = to_offload(&t->header);
-
-    return netport_deliver(&t->port, frame, length, &off);
-}
-
 static size_t header_bytes(const struct tap *t)
 {
-    return t->vnet ? sizeof(t->header) : 0;
+    return t->vnet ? sizeof(struct virtio_net_hdr) : 0;
 }
 
-static void stop_reading(struct tap *t)
+/* What was read there, with the tap's header before it. */
+static struct netport_frame frame_at(const struct tap *t, uint8_t *bytes, size_t length)
 {
+    struct virtio_net_hdr h = { .flags = 0 };
+    size_t header = header_bytes(t);
+
+    memcpy(&h, bytes - header, header);
+    return (struct netport_frame){ .bytes = bytes, .length = length > header ? length - header : 0,
+                                   .off = to_offload(&h) };
+}
+
+static void keep(struct tap *t, const struct netport_frame *f)
+{
+    uint8_t *own = t->buffer + NETPORT_HEADROOM;
+
+    if (f->bytes != own)
+        memcpy(own, f->bytes, f->length);
+    t->kept = *f;
+    t->kept.bytes = own;
     t->full = true;
     want(t);
 }
 
-/* Into the user's own memory where he has some. False: there is none. */
+static void offer(struct tap *t, const struct netport_frame *f)
+{
+    if (f->length && !netport_deliver(&t->port, f->bytes, f->length, &f->off))
+        keep(t, f);
+}
+
+/* Where the next frame is to lie: in the user's own memory where he has some. */
+static uint8_t *place(struct tap *t)
+{
+    uint8_t *room = netport_room(&t->port);
+
+    return room ? room : t->buffer + NETPORT_HEADROOM;
+}
+
+/* False: there is none. */
 static bool read_frame(struct tap *t)
 {
     size_t header = header_bytes(t);
-    uint8_t *own = t->buffer + NETPORT_HEADROOM, *room = netport_room(&t->port);
-    uint8_t *frame = room ? room : own;
-    ssize_t n = read(t->fd, frame - header, header + PACKET_MOST);
+    uint8_t *bytes = place(t);
+    ssize_t n = read(t->fd, bytes - header, header + PACKET_MOST);
+    struct netport_frame f;
 
-    if (n <= (ssize_t)header)
-        return n > 0;
-    memcpy(&t->header, frame - header, header);
-    n -= (ssize_t)header;
-    t->large = n >= LARGE_FRAME;
-    if (deliver(t, frame, (size_t)n))
-        return true;
-    if (room) /* which is his again */
-        memcpy(own, room, (size_t)n);
-    t->kept = (size_t)n;
-    stop_reading(t);
+    if (n <= 0)
+        return false;
+    f = frame_at(t, bytes, (size_t)n);
+    t->large = f.length >= LARGE_FRAME;
+    offer(t, &f);
     return true;
 }
 
@@ -130,22 +161,55 @@ static uint8_t *slot(const struct tap *t, unsigned i)
     return t->slots + (size_t)i * SLOT_BYTES + NETPORT_HEADROOM;
 }
 
+static struct netport_frame nth_read(const struct tap *t, unsigned i)
+{
+    const struct tap_read *r = &t->reads[i];
+
+    return frame_at(t, slot(t, r->slot), r->bytes);
+}
+
+/*
+ * The next of those that were read, and as one with it what follows it in its stream. How many that are; the
+ * payload of each is copied to its place in the whole.
+ */
+static unsigned take_read(struct tap *t, struct netport_frame *f)
+{
+    struct merge *m = &t->merge;
+    unsigned i = t->read_next;
+    uint8_t *whole = NULL;
+    size_t at, end;
+
+    *f = nth_read(t, i++);
+    if (!t->segments || i == t->read_count || !merge_begin(m, f->bytes, f->length, &f->off))
+        return 1;
+    for (; i < t->read_count; i++) {
+        struct netport_frame next = nth_read(t, i);
+
+        end = m->length;
+        at = merge_add(m, next.bytes, next.length, &next.off);
+        if (!at)
+            break;
+        if (!whole) {
+            whole = place(t);
+            memcpy(whole, f->bytes, f->length);
+        }
+        memcpy(whole + end, next.bytes + at, next.length - at);
+    }
+    if (whole) {
+        merge_end(m);
+        memcpy(whole, m->header, m->off.header_bytes);
+        *f = (struct netport_frame){ .bytes = whole, .length = m->length, .off = m->off };
+    }
+    return m->frames;
+}
+
 static void deliver_reads(struct tap *t)
 {
-    size_t header = header_bytes(t);
+    while (t->read_next < t->read_count && !t->full) {
+        struct netport_frame f;
 
-    for (; t->read_next < t->read_count; t->read_next++) {
-        const struct tap_read *r = &t->reads[t->read_next];
-        const uint8_t *frame = slot(t, r->slot);
-
-        if (r->bytes <= header)
-            continue;
-        memcpy(&t->header, frame - header, header);
-        t->large = r->bytes >= LARGE_FRAME;
-        if (!deliver(t, frame, r->bytes - header)) {
-            stop_reading(t);
-            return;
-        }
+        t->read_next += take_read(t, &f);
+        offer(t, &f);
     }
 }
 
@@ -154,12 +218,17 @@ static unsigned read_many(struct tap *t)
 {
     size_t header = header_bytes(t);
     struct iovec iov[READS_MOST];
+    struct tap_frame frames[READS_MOST];
 
-    for (unsigned i = 0; i < READS_MOST; i++)
+    for (unsigned i = 0; i < READS_MOST; i++) {
         iov[i] = (struct iovec){ slot(t, i) - header, header + PACKET_MOST };
+        frames[i] = (struct tap_frame){ &iov[i], 1 };
+    }
     t->read_next = 0;
-    if (!tap_ring_read(t->ring, iov, READS_MOST, t->reads, &t->read_count))
+    if (!tap_ring_read(t->ring, frames, READS_MOST, t->reads, &t->read_count))
         give_up_ring(t);
+    if (t->read_count)
+        t->large = t->reads[t->read_count - 1].bytes >= LARGE_FRAME;
     deliver_reads(t);
     return t->read_count;
 }
@@ -203,11 +272,13 @@ static void on_tap(void *arg, unsigned events)
 static void tap_accept(struct netport *p)
 {
     struct tap *t = tap_of(p);
+    struct netport_frame kept = t->kept;
 
-    if (!t->full || (t->kept && !deliver(t, t->buffer + NETPORT_HEADROOM, t->kept)))
+    if (!t->full)
         return;
-    t->kept = 0;
+    t->kept.length = 0;
     t->full = false;
+    offer(t, &kept);
     deliver_reads(t);
     if (!t->full)
         want(t);
@@ -226,7 +297,7 @@ static struct virtio_net_hdr to_header(const struct offload *off)
 }
 
 /* 0 or -EAGAIN. */
-static int judge_write(struct tap *t, int64_t result)
+static int judge_write(struct tap *t, int64_t result, unsigned frames)
 {
     if (result == -EAGAIN) {
         t->blocked = true;
@@ -234,7 +305,7 @@ static int judge_write(struct tap *t, int64_t result)
         return -EAGAIN;
     }
     if (result < 0) /* the interface is down (EIO), or the frame is nonsense (EINVAL) */
-        t->port.stats.tx_dropped++;
+        t->port.stats.tx_dropped += frames;
     return 0;
 }
 
@@ -256,44 +327,82 @@ static int tap_send(struct netport *p, const struct iovec *iov, unsigned count,
         all[n++] = (struct iovec){ &header, sizeof(header) };
     }
     memcpy(all + n, iov, count * sizeof(*iov));
-    return judge_write(t, writev(t->fd, all, (int)(n + count)) < 0 ? -errno : 0);
+    return judge_write(t, writev(t->fd, all, (int)(n + count)) < 0 ? -errno : 0, 1);
 }
 
-/* The frame with its header right before it. */
-static struct iovec with_header(const struct tap *t, struct netport_frame *f)
+/* A header of the tap's right before a frame, or before the header of one. */
+static struct iovec with_header(const struct tap *t, uint8_t *bytes, size_t length, const struct offload *off)
 {
-    struct virtio_net_hdr h = to_header(&f->off);
-    size_t bytes = header_bytes(t);
+    struct virtio_net_hdr h = to_header(off);
+    size_t header = header_bytes(t);
 
-    memcpy(f->bytes - bytes, &h, bytes);
-    return (struct iovec){ f->bytes - bytes, f->length + bytes };
+    memcpy(bytes - header, &h, header);
+    return (struct iovec){ bytes - header, length + header };
 }
 
-static void write_frame(struct tap *t, struct netport_frame *f)
+/* Makes one of the first of them: how many those are. */
+static unsigned form_train(const struct tap *t, struct netport_frame *f, unsigned count, struct merge *m,
+                           struct tap_frame *whole)
 {
-    struct iovec iov = with_header(t, f);
+    struct iovec *iov = whole->iov;
+    bool more = count > 1 && merge_begin(m, f->bytes, f->length, &f->off);
+    unsigned n = 1;
+    size_t at;
 
-    f->rc = judge_write(t, write(t->fd, iov.iov_base, iov.iov_len) < 0 ? -errno : 0);
+    for (; more && n < count; n++) {
+        at = merge_add(m, f[n].bytes, f[n].length, &f[n].off);
+        if (!at)
+            break;
+        iov[n + 1] = (struct iovec){ f[n].bytes + at, f[n].length - at };
+    }
+    if (n > 1) {
+        merge_end(m);
+        iov[0] = with_header(t, m->header, m->off.header_bytes, &m->off);
+        iov[1] = (struct iovec){ f->bytes + m->off.header_bytes, f->length - m->off.header_bytes };
+    } else {
+        iov[0] = with_header(t, f->bytes, f->length, &f->off);
+    }
+    whole->pieces = n > 1 ? n + 1 : 1;
+    return n;
 }
 
-static void write_by_ring(struct tap *t, struct netport_frame *frames, unsigned count)
+static void form_trains(const struct tap *t, struct trains *r, struct netport_frame *frames, unsigned count)
 {
-    struct iovec iov[TAP_RING_MOST] = { { NULL, 0 } };
-    int32_t results[TAP_RING_MOST];
-    bool good;
+    struct iovec *iov = r->iov;
 
-    for (unsigned i = 0; i < count; i++)
-        iov[i] = with_header(t, &frames[i]);
-    good = tap_ring_write(t->ring, iov, results, count);
-    for (unsigned i = 0; i < count; i++)
-        if (results[i] != TAP_RING_NOT_MADE)
-            frames[i].rc = judge_write(t, results[i]);
-    if (good)
+    r->count = 0;
+    for (unsigned i = 0; i < count; i += r->frames[r->count++]) {
+        r->whole[r->count].iov = iov;
+        r->frames[r->count] = form_train(t, &frames[i], count - i, &r->merges[r->count], &r->whole[r->count]);
+        iov += r->whole[r->count].pieces;
+    }
+}
+
+static void write_trains(struct tap *t, struct trains *r)
+{
+    bool by_ring = t->batch && r->count > 1 && open_ring(t);
+
+    if (by_ring && tap_ring_write(t->ring, r->whole, r->results, r->count))
         return;
-    give_up_ring(t);
-    for (unsigned i = 0; i < count; i++)
-        if (results[i] == TAP_RING_NOT_MADE)
-            write_frame(t, &frames[i]);
+    if (by_ring)
+        give_up_ring(t);
+    for (unsigned i = 0; i < r->count; i++)
+        if (!by_ring || r->results[i] == TAP_RING_NOT_MADE)
+            r->results[i] = writev(t->fd, r->whole[i].iov, (int)r->whole[i].pieces) < 0 ? -errno : 0;
+}
+
+static void send_trains(struct tap *t, struct netport_frame *frames, unsigned count)
+{
+    struct trains *r = &t->trains;
+    int rc;
+
+    form_trains(t, r, frames, count);
+    write_trains(t, r);
+    for (unsigned i = 0; i < r->count; frames += r->frames[i++]) {
+        rc = judge_write(t, r->results[i], r->frames[i]);
+        for (unsigned n = 0; n < r->frames[i]; n++)
+            frames[n].rc = rc;
+    }
 }
 
 static void tap_send_many(struct netport *p, struct netport_frame *frames, unsigned count)
@@ -303,12 +412,7 @@ static void tap_send_many(struct netport *p, struct netport_frame *frames, unsig
 
     for (; count; frames += n, count -= n) {
         n = MIN(count, TAP_RING_MOST);
-        if (t->batch && n > 1 && open_ring(t)) {
-            write_by_ring(t, frames, n);
-            continue;
-        }
-        for (unsigned i = 0; i < n; i++)
-            write_frame(t, &frames[i]);
+        send_trains(t, frames, n);
     }
 }
 
@@ -319,6 +423,7 @@ static bool tap_offload_rx(struct netport *p, bool csum, bool gso)
 
     if (!t->vnet)
         return !csum && !gso;
+    t->segments = csum && gso;
     return ioctl(t->fd, TUNSETOFFLOAD, flags) == 0;
 }
 
@@ -349,7 +454,7 @@ static void tap_detach(struct netport *p)
     watch_close(t->watch);
     t->watch = NULL;
     t->full = t->blocked = false;
-    t->kept = t->read_next = t->read_count = 0;
+    t->kept.length = t->read_next = t->read_count = 0;
 }
 
 static void tap_hang_up(struct netport *p)

@@ -10,7 +10,7 @@
 #include "dm/base/bytes.h"
 #include "dm/net/tap_ring.h"
 
-#define ENTRIES 64u
+#define ENTRIES (2 * TAP_RING_MOST)
 #define TAKE_BACK UINT64_MAX /* its user_data */
 
 struct tap_ring {
@@ -55,21 +55,27 @@ static bool take(struct tap_ring *r, uint64_t *which, int32_t *result)
     return true;
 }
 
-static void prepare(struct tap_ring *r, struct io_uring_sqe *sqe, const struct iovec *iov, bool write)
+/* One piece is no vector, which costs the kernel less. */
+static void prepare(struct tap_ring *r, struct io_uring_sqe *sqe, const struct tap_frame *f, bool write)
 {
     if (write)
-        io_uring_prep_write(sqe, r->fd, iov->iov_base, (unsigned)iov->iov_len, 0);
+        io_uring_prep_writev(sqe, r->fd, f->iov, f->pieces, 0);
     else
-        io_uring_prep_read(sqe, r->fd, iov->iov_base, (unsigned)iov->iov_len, 0);
+        io_uring_prep_readv(sqe, r->fd, f->iov, f->pieces, 0);
+    if (f->pieces == 1) {
+        sqe->opcode = write ? IORING_OP_WRITE : IORING_OP_READ;
+        sqe->addr = (uintptr_t)f->iov->iov_base;
+        sqe->len = (unsigned)f->iov->iov_len;
+    }
     sqe->rw_flags = r->old ? 0 : RWF_NOWAIT;
 }
 
-static void start(struct tap_ring *r, const struct iovec *iov, unsigned count, bool write)
+static void start(struct tap_ring *r, const struct tap_frame *frames, unsigned count, bool write)
 {
     struct io_uring_sqe *sqe;
 
     for (unsigned i = 0; i < count && (sqe = io_uring_get_sqe(&r->ring)); i++) {
-        prepare(r, sqe, &iov[i], write);
+        prepare(r, sqe, &frames[i], write);
         io_uring_sqe_set_data64(sqe, i);
     }
     if (r->old && !write && (sqe = io_uring_get_sqe(&r->ring))) {
@@ -85,24 +91,24 @@ struct made {
 };
 
 /* One call for all of them: how many were made, in the order in which they were. */
-static unsigned make(struct tap_ring *r, const struct iovec *iov, unsigned count, bool write,
+static unsigned make(struct tap_ring *r, const struct tap_frame *frames, unsigned count, bool write,
                      struct made *made)
 {
     unsigned n = 0;
     uint64_t which;
     int32_t result;
 
-    start(r, iov, count, write);
+    start(r, frames, count, write);
     while (take(r, &which, &result))
         if (which != TAKE_BACK)
             made[n++] = (struct made){ (unsigned)which, result };
     if (!n || made[0].result != -EOPNOTSUPP || r->old)
         return n;
     r->old = true;
-    return make(r, iov, count, write, made);
+    return make(r, frames, count, write, made);
 }
 
-bool tap_ring_write(struct tap_ring *r, const struct iovec *frames, int32_t *results,
+bool tap_ring_write(struct tap_ring *r, const struct tap_frame *frames, int32_t *results,
                     unsigned count)
 {
     struct made made[TAP_RING_MOST];
@@ -117,7 +123,7 @@ bool tap_ring_write(struct tap_ring *r, const struct iovec *frames, int32_t *res
     return n == count;
 }
 
-bool tap_ring_read(struct tap_ring *r, const struct iovec *slots, unsigned count,
+bool tap_ring_read(struct tap_ring *r, const struct tap_frame *slots, unsigned count,
                    struct tap_read *reads, unsigned *got)
 {
     struct made made[TAP_RING_MOST];

@@ -120,18 +120,11 @@ void net_answer(const uint8_t (*slots)[NET_TX_SLOT], const struct net_packet *p,
     put_le16(out + 2, (uint16_t)(extra ? NET_NULL : status));
 }
 
-/* The sum of the pseudo header, where the checksum is to be: not complemented. */
 static void put_pseudo(uint8_t *frame, const struct net_headers *h, size_t l4_bytes, unsigned field)
 {
-    uint8_t tail[8] = { 0 };
-    uint32_t sum;
-    uint16_t folded;
+    uint16_t sum = packet_pseudo(frame + h->ip, h->v6, h->protocol, l4_bytes);
 
-    put_be32(tail, (uint32_t)l4_bytes);
-    tail[7] = h->protocol;
-    sum = packet_sum(frame + h->ip + (h->v6 ? 8 : 12), h->v6 ? 32 : 8, 0);
-    folded = (uint16_t)~packet_fold(packet_sum(tail, sizeof(tail), sum));
-    memcpy(frame + h->l4 + field, &folded, 2);
+    memcpy(frame + h->l4 + field, &sum, 2);
 }
 
 bool net_prepare(const struct net_packet *p, uint8_t *frame, size_t length, struct offload *off)
