@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "dm/base/bytes.h"
 #include "dm/base/clock.h"
@@ -70,6 +71,7 @@ struct loop {
     unsigned unseen; /* work done since the descriptors were looked at */
     pthread_t thread;
     bool threaded;
+    int nice;
     struct loop_stats stats; /* written by the loop's thread; others read a stale word at worst */
 };
 
@@ -646,8 +648,15 @@ static void *thread_main(void *arg)
     struct loop *l = arg;
 
     prctl(PR_SET_NAME, l->name);
+    if (l->nice)
+        setpriority(PRIO_PROCESS, 0, l->nice);
     loop_run(l);
     return NULL;
+}
+
+void loop_set_nice(struct loop *l, int nice)
+{
+    l->nice = nice;
 }
 
 int loop_start_thread(struct loop *l, struct error *err)

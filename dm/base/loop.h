@@ -32,6 +32,8 @@ bool loop_run_messages(struct loop *loop); /* only what was posted; true if anyt
 void loop_stop(struct loop *loop); /* any thread */
 /* Runs the loop in a thread of its own, and ends it again. Called from another loop's thread. */
 int loop_start_thread(struct loop *loop, struct error *err);
+/* How that thread stands against others (setpriority(2)); where the host forbids it, as ever. Before it starts. */
+void loop_set_nice(struct loop *loop, int nice);
 void loop_join_thread(struct loop *loop); /* loop_stop() and wait; fine if it was not started */
 
 /* What reaches this loop's devices is recorded there, or comes from there. Before the loop runs. */
