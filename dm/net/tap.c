@@ -21,9 +21,11 @@
 #include "dm/net/tap_ring.h"
 
 #define FRAMES_A_PASS 64
+#define FRAMES_A_BATCH 256
 #define IOV_MOST 64
 #define LARGE_FRAME 4096u
-#define READS_MOST 16u
+#define READS_LEAST 8u
+#define READS_MOST 48u /* more than small frames of one stream that are one */
 #define SLOT_BYTES (ROUND_UP(NETPORT_HEADROOM + PACKET_MOST, 64u))
 
 /* What leaves together: frames as they are, or several of a stream as one. */
@@ -50,6 +52,7 @@ struct tap {
     bool no_ring;    /* the host has none, or none that is any good for taps */
     struct tap_ring *ring; /* NULL: not needed yet */
     unsigned frames; /* of the last pass */
+    unsigned ask;    /* how many to read at once the next time */
     bool large;      /* the last frame was */
     uint8_t *slots;  /* as `buffer`, for frames that are read together; NULL: not needed yet */
     struct tap_read reads[READS_MOST];
@@ -213,24 +216,29 @@ static void deliver_reads(struct tap *t)
     }
 }
 
-/* Several at once, which costs a copy of each. How many; there may be more where it is READS_MOST. */
-static unsigned read_many(struct tap *t)
+/* Several at once, which costs a copy of each. False: there are no more. */
+static bool read_many(struct tap *t, unsigned *frames)
 {
     size_t header = header_bytes(t);
+    unsigned ask = MIN(MAX(t->ask, READS_LEAST), READS_MOST);
     struct iovec iov[READS_MOST];
-    struct tap_frame frames[READS_MOST];
+    struct tap_frame slots[READS_MOST];
+    bool more;
 
-    for (unsigned i = 0; i < READS_MOST; i++) {
+    for (unsigned i = 0; i < ask; i++) {
         iov[i] = (struct iovec){ slot(t, i) - header, header + PACKET_MOST };
-        frames[i] = (struct tap_frame){ &iov[i], 1 };
+        slots[i] = (struct tap_frame){ &iov[i], 1 };
     }
     t->read_next = 0;
-    if (!tap_ring_read(t->ring, frames, READS_MOST, t->reads, &t->read_count))
+    if (!tap_ring_read(t->ring, slots, ask, t->reads, &t->read_count))
         give_up_ring(t);
+    more = t->read_count == ask;
+    t->ask = more ? 2 * ask : MAX(ask / 2, t->read_count);
     if (t->read_count)
         t->large = t->reads[t->read_count - 1].bytes >= LARGE_FRAME;
+    *frames += t->read_count;
     deliver_reads(t);
-    return t->read_count;
+    return more;
 }
 
 static bool reads_many(struct tap *t)
@@ -244,14 +252,16 @@ static bool reads_many(struct tap *t)
 
 static void read_frames(struct tap *t)
 {
-    unsigned n = 0, more = 1;
+    unsigned n = 0, most = t->batch ? FRAMES_A_BATCH : FRAMES_A_PASS;
+    bool more = true;
 
-    while (more && n < FRAMES_A_PASS && t->fd >= 0 && !t->full) {
-        bool many = reads_many(t);
-        unsigned got = many ? read_many(t) : read_frame(t);
-
-        more = got == (many ? READS_MOST : 1);
-        n += got;
+    while (more && n < most && t->fd >= 0 && !t->full) {
+        if (reads_many(t)) {
+            more = read_many(t, &n);
+        } else {
+            more = read_frame(t);
+            n += more;
+        }
     }
     t->frames = n;
 }
