@@ -433,8 +433,10 @@ static bool tap_offload_rx(struct netport *p, bool csum, bool gso)
 
     if (!t->vnet)
         return !csum && !gso;
+    if (ioctl(t->fd, TUNSETOFFLOAD, flags) < 0)
+        return false;
     t->segments = csum && gso;
-    return ioctl(t->fd, TUNSETOFFLOAD, flags) == 0;
+    return true;
 }
 
 /* ---- Life ---- */
