@@ -1,165 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * A real tap: frames out of it and into it, checksums and large sends left to the kernel. Needs
- * root and /dev/net/tun; where they are missing each test says so and ends.
- */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
-#include <net/if.h>
-#include <stdio.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include "dm/base/loop.h"
-#include "dm/net/packet.h"
-#include "tests/unit/devices/net/nic_bench.h"
-
-struct bench {
-    struct loop *loop;
-    struct netport *port;
-    int packets; /* a raw socket on the other side */
-    char name[IFNAMSIZ];
-    unsigned frames;
-    unsigned order[64]; /* what stands behind the header of each */
-    unsigned takes;     /* so many, and no more; UINT_MAX: all */
-    bool has_room, in_room;
-    uint8_t room[NETPORT_HEADROOM + PACKET_MOST];
-    size_t length;
-    uint8_t frame[70000];
-    struct offload off;
-};
-
-static bool on_receive(void *owner, const uint8_t *frame, size_t length, const struct offload *off)
-{
-    struct bench *b = owner;
-
-    if (length < 14 || get_be16(frame + 12) != 0x88b5)
-        return true; /* the kernel's own, such as router solicitations */
-    if (b->frames >= b->takes)
-        return false;
-    b->order[b->frames++ % ARRAY_SIZE(b->order)] = frame[14];
-    b->in_room = frame == b->room + NETPORT_HEADROOM;
-    b->length = length;
-    b->off = *off;
-    memcpy(b->frame, frame, MIN(length, sizeof(b->frame)));
-    return true;
-}
-
-static uint8_t *room(void *owner)
-{
-    struct bench *b = owner;
-
-    return b->has_room ? b->room + NETPORT_HEADROOM : NULL;
-}
-
-static const struct netport_user user = { .receive = on_receive, .room = room };
-
-static bool bring_up(const char *name, int *index)
-{
-    struct ifreq ifr = { .ifr_flags = 0 };
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool fine;
-
-    snprintf(ifr.ifr_name, IFNAMSIZ, "%s", name);
-    fine = ioctl(fd, SIOCGIFFLAGS, &ifr) == 0;
-    ifr.ifr_flags |= IFF_UP | IFF_RUNNING;
-    fine = fine && ioctl(fd, SIOCSIFFLAGS, &ifr) == 0 && ioctl(fd, SIOCGIFINDEX, &ifr) == 0;
-    *index = ifr.ifr_ifindex;
-    close(fd);
-    return fine;
-}
-
-static bool has_interface(const char *name)
-{
-    return if_nametoindex(name) != 0;
-}
-
-static bool bench_open_as(struct bench *b, bool batch)
-{
-    struct netport_config c = { .id = "net0", .kind = "tap", .fd = -1, .batch = batch };
-    struct error err = { "" };
-    struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
-
-    memset(b, 0, sizeof(*b));
-    b->takes = UINT_MAX;
-    if (geteuid() || access("/dev/net/tun", R_OK | W_OK)) {
-        printf("skipped: a real tap needs root and /dev/net/tun\n");
-        return false;
-    }
-    snprintf(b->name, sizeof(b->name), "xdmt%d", getpid() % 100000);
-    c.ifname = b->name;
-    CHECK_EQ(loop_open(&b->loop, "test", &err), 0);
-    if (netport_open(&b->port, &c, &err) < 0) {
-        printf("skipped: %s\n", err.text);
-        loop_close(b->loop);
-        return false;
-    }
-    CHECK_EQ(netport_attach(b->port, b->loop, &user, b, &err), 0);
-    CHECK(bring_up(b->name, &at.sll_ifindex));
-    b->packets = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
-    CHECK(b->packets >= 0);
-    CHECK_EQ(bind(b->packets, (struct sockaddr *)&at, sizeof(at)), 0);
-    return true;
-}
-
-static bool bench_open(struct bench *b)
-{
-    return bench_open_as(b, false);
-}
-
-static void bench_close(struct bench *b)
-{
-    close(b->packets);
-    netport_detach(b->port);
-    netport_close(b->port);
-    loop_close(b->loop);
-    CHECK(!has_interface(b->name)); /* ours, and gone with us */
-}
-
-static void turn(struct bench *b)
-{
-    for (int i = 0; i < 200 && !b->frames; i++) {
-        loop_step(b->loop);
-        usleep(500);
-    }
-}
-
-/* The next frame of our own kind that the kernel saw; 0: none came. */
-static size_t caught(struct bench *b, uint8_t *f, size_t room, uint16_t type)
-{
-    for (int i = 0; i < 400; i++) {
-        ssize_t n = recv(b->packets, f, room, 0);
-
-        if (n >= 14 && get_be16(f + 12) == type)
-            return (size_t)n;
-        if (n < 0)
-            usleep(500);
-    }
-    return 0;
-}
-
-static void turn_until(struct bench *b, unsigned frames)
-{
-    for (int i = 0; i < 400 && b->frames < frames; i++) {
-        loop_step(b->loop);
-        if (b->frames < frames)
-            usleep(500);
-    }
-    CHECK_EQ(b->frames, frames);
-}
-
-static void turn_until_paused(struct bench *b)
-{
-    for (int i = 0; i < 400 && !netport_get_stats(b->port).rx_paused; i++) {
-        loop_step(b->loop);
-        usleep(500);
-    }
-    CHECK_EQ(netport_get_stats(b->port).rx_paused, 1);
-}
+/* A real tap: frames out of it and into it, checksums and large sends left to the kernel. */
+#include "tests/unit/dm/net/tap_bench.h"
 
 TEST(the_tap_is_there_under_its_name_and_a_second_one_is_refused)
 {
@@ -288,8 +129,8 @@ TEST(a_user_with_memory_of_his_own_finds_the_frame_there)
 /* `count` of `length` bytes, the one at `bad` nonsense; each arrives, in order, and is counted. */
 static void check_many(struct bench *b, unsigned count, size_t length, unsigned bad)
 {
-    static uint8_t memory[40][NETPORT_HEADROOM + 9000], got[9100];
-    struct netport_frame frames[40];
+    static uint8_t memory[70][NETPORT_HEADROOM + 9000], got[9100];
+    struct netport_frame frames[70];
     struct netport_stats before = netport_get_stats(b->port), after;
 
     for (unsigned i = 0; i < count; i++) {
@@ -322,7 +163,7 @@ TEST(frames_that_are_sent_together_arrive_in_order_and_a_bad_one_is_dropped_alon
             return;
         check_many(&b, 1, 100, 1);
         check_many(&b, 5, 100, 2);
-        check_many(&b, 40, 1514, 33); /* more than one call takes */
+        check_many(&b, 70, 1514, 33); /* more than one call takes */
         check_many(&b, 7, 8000, 0);
         bench_close(&b);
     }
