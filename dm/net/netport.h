@@ -86,7 +86,8 @@ int netport_send(struct netport *port, const struct iovec *iov, unsigned count,
                  const struct offload *off);
 /*
  * The same for each of them in order, in as few calls of the host as can be: `rc` says how it went. Where
- * it is -EAGAIN later ones may have left all the same.
+ * it is -EAGAIN later ones may have left all the same. Frames of one TCP stream that follow each other may
+ * leave as one that is to be cut. The bytes of a frame stay as they are: it may be sent again.
  */
 struct netport_frame {
     uint8_t *bytes; /* NETPORT_HEADROOM bytes before it are the port's to write */

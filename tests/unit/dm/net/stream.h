@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef TESTS_UNIT_DM_NET_STREAM_H
 #define TESTS_UNIT_DM_NET_STREAM_H
+#include "dm/net/packet.h"
 #include "tests/unit/devices/net/nic_bench.h"
 
 /* Frames of a TCP stream from port 1000 + `port`, with checksums that share nothing with the product. */
@@ -82,5 +83,34 @@ static inline struct offload stream_blank(const struct stream *s, uint8_t *f, si
                              .gso = !gso_size ? GSO_NONE : s->v6 ? GSO_TCPV6 : GSO_TCPV4,
                              .gso_size = (uint16_t)gso_size,
                              .header_bytes = (uint16_t)(gso_size ? stream_header(s) : 0) };
+}
+
+/* The far end of one that was sent in frames of `unit`. */
+struct stream_end {
+    struct stream stream;
+    size_t total, unit;
+    bool push;    /* the last of them */
+    size_t at;    /* what has come */
+    unsigned nth;
+};
+
+static inline size_t stream_end_next(const struct stream_end *e, uint8_t *f)
+{
+    size_t part = MIN(e->unit, e->total - e->at);
+
+    return stream_frame(&e->stream, f, e->at, e->nth, part, e->push && e->at + part == e->total);
+}
+
+/* The next frame of it came, complete: byte for byte what it was. */
+static inline void stream_end_take(void *arg, const uint8_t *f, size_t length)
+{
+    static uint8_t want[PACKET_MOST];
+    struct stream_end *e = arg;
+
+    CHECK(e->at < e->total);
+    CHECK_EQ(length, stream_end_next(e, want));
+    CHECK_MEM(f, want, length);
+    e->at += length - stream_header(&e->stream);
+    e->nth++;
 }
 #endif

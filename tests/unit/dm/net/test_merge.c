@@ -2,7 +2,6 @@
 /* Frames that become one: cut again they are what they were; and each reason not to. */
 #include <stdlib.h>
 #include "dm/net/merge.h"
-#include "dm/net/packet.h"
 #include "tests/unit/dm/net/stream.h"
 
 #define UNIT 1000u
@@ -49,29 +48,10 @@ static bool add(const uint8_t *f, size_t length, const struct offload *off)
     return at;
 }
 
-struct cut {
-    struct stream stream;
-    size_t at, total, unit;
-    unsigned nth;
-    bool push; /* the last of them */
-};
-
-static void compare(void *arg, const uint8_t *f, size_t length)
-{
-    static uint8_t want[PACKET_MOST];
-    struct cut *c = arg;
-    size_t part = MIN(c->unit, c->total - c->at);
-    bool last = c->at + part == c->total;
-
-    CHECK_EQ(length, stream_frame(&c->stream, want, c->at, c->nth++, part, c->push && last));
-    CHECK_MEM(f, want, length);
-    c->at += part;
-}
-
 /* What was merged is `total` bytes of the stream, and cut again its frames of `unit`, byte for byte. */
 static void check_whole(const struct stream *s, size_t total, size_t unit, bool push)
 {
-    struct cut cut = { *s, .total = total, .unit = unit, .push = push };
+    struct stream_end cut = { *s, .total = total, .unit = unit, .push = push };
 
     if (s->df)
         cut.stream.step = 1; /* identifications that mean nothing are counted anew */
@@ -84,7 +64,7 @@ static void check_whole(const struct stream *s, size_t total, size_t unit, bool 
     CHECK_EQ(merge.off.header_bytes, stream_header(s));
     CHECK_EQ(merge.off.csum_start, stream_tcp(s));
     CHECK_EQ(merge.off.csum_offset, 16);
-    CHECK(packet_segment(whole, merge.length, &merge.off, scratch, compare, &cut));
+    CHECK(packet_segment(whole, merge.length, &merge.off, scratch, stream_end_take, &cut));
     CHECK_EQ(cut.at, total);
     /* and a host that completes it as one finds the same in the checksum's field as in any other */
     CHECK(s->v6 || ip_sum_good(whole, 14));
