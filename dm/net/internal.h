@@ -31,7 +31,7 @@ struct netport {
     struct netport_stats stats;
 };
 
-uint8_t *netport_room(struct netport *port); /* as the user's; NULL: there is none */
+unsigned netport_rooms(struct netport *port, uint8_t **places, unsigned most); /* as the user's */
 /* To the user. False: keep the frame and stop reading. */
 bool netport_deliver(struct netport *port, const uint8_t *frame, size_t length,
                      const struct offload *off);

@@ -148,9 +148,9 @@ void netport_hang_up(struct netport *p)
     p->kind->hang_up(p);
 }
 
-uint8_t *netport_room(struct netport *p)
+unsigned netport_rooms(struct netport *p, uint8_t **places, unsigned most)
 {
-    return p->user && p->user->room ? p->user->room(p->owner) : NULL;
+    return p->user && p->user->rooms ? p->user->rooms(p->owner, places, most) : 0;
 }
 
 bool netport_deliver(struct netport *p, const uint8_t *frame, size_t length,

@@ -55,10 +55,12 @@ struct netport_user {
      */
     bool (*receive)(void *owner, const uint8_t *frame, size_t length, const struct offload *off);
     /*
-     * Where the next frame may be put at once: PACKET_MOST bytes, and NETPORT_HEADROOM before them. If
-     * one comes, receive() gets it there. May be NULL, or say so: the port uses memory of its own.
+     * Where the next frames may be put at once: up to `most` places in the order of memory, PACKET_MOST bytes
+     * each and NETPORT_HEADROOM before them; how many. What comes there is received there, in any order, and
+     * they are the port's until all of it was; what was refused waits there. May be NULL, or give none: the
+     * port uses memory of its own.
      */
-    uint8_t *(*room)(void *owner);
+    unsigned (*rooms)(void *owner, uint8_t **places, unsigned most);
     /* netport_send() said -EAGAIN earlier; there may be room now. May be NULL. */
     void (*writable)(void *owner);
     void (*link)(void *owner, bool up); /* the cable was plugged in or pulled; may be NULL */

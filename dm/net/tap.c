@@ -24,7 +24,7 @@
 #define FRAMES_A_BATCH 256
 #define IOV_MOST 64
 #define LARGE_FRAME 4096u
-#define READS_LEAST 8u
+#define READS_LEAST 4u
 #define READS_MOST 48u /* more than small frames of one stream that are one */
 #define SLOT_BYTES (ROUND_UP(NETPORT_HEADROOM + PACKET_MOST, 64u))
 
@@ -46,7 +46,7 @@ struct tap {
     bool blocked; /* a send found no room: tell the user when there is */
     bool full;    /* the user has no room: what was read waits */
     bool segments;   /* the user takes frames that are to be segmented */
-    struct netport_frame kept; /* the user has not taken it; in `buffer`. No length: there is none */
+    struct netport_frame kept; /* the user has not taken it, and it stays where it is. No length: there is none */
     uint8_t *buffer; /* NETPORT_HEADROOM, then a frame */
     bool batch;
     bool no_ring;    /* the host has none, or none that is any good for taps */
@@ -55,6 +55,8 @@ struct tap {
     unsigned ask;    /* how many to read at once the next time */
     bool large;      /* the last frame was */
     uint8_t *slots;  /* as `buffer`, for frames that are read together; NULL: not needed yet */
+    uint8_t *places[READS_MOST]; /* where these are: in `slots`, or the user's */
+    bool in_rooms;
     struct tap_read reads[READS_MOST];
     unsigned read_count, read_next; /* read_next < read_count: the user has not taken these */
     struct merge merge;     /* of frames on their way to the user */
@@ -102,30 +104,22 @@ static struct netport_frame frame_at(const struct tap *t, uint8_t *bytes, size_t
                                    .off = to_offload(&h) };
 }
 
-static void keep(struct tap *t, const struct netport_frame *f)
-{
-    uint8_t *own = t->buffer + NETPORT_HEADROOM;
-
-    if (f->bytes != own)
-        memcpy(own, f->bytes, f->length);
-    t->kept = *f;
-    t->kept.bytes = own;
-    t->full = true;
-    want(t);
-}
-
 static void offer(struct tap *t, const struct netport_frame *f)
 {
-    if (f->length && !netport_deliver(&t->port, f->bytes, f->length, &f->off))
-        keep(t, f);
+    if (!f->length || netport_deliver(&t->port, f->bytes, f->length, &f->off))
+        return;
+    t->kept = *f;
+    t->full = true;
+    want(t);
 }
 
 /* Where the next frame is to lie: in the user's own memory where he has some. */
 static uint8_t *place(struct tap *t)
 {
-    uint8_t *room = netport_room(&t->port);
+    uint8_t *p = t->buffer + NETPORT_HEADROOM;
 
-    return room ? room : t->buffer + NETPORT_HEADROOM;
+    netport_rooms(&t->port, &p, 1);
+    return p;
 }
 
 /* False: there is none. */
@@ -159,21 +153,17 @@ static void give_up_ring(struct tap *t)
     t->no_ring = true;
 }
 
-static uint8_t *slot(const struct tap *t, unsigned i)
-{
-    return t->slots + (size_t)i * SLOT_BYTES + NETPORT_HEADROOM;
-}
-
 static struct netport_frame nth_read(const struct tap *t, unsigned i)
 {
     const struct tap_read *r = &t->reads[i];
 
-    return frame_at(t, slot(t, r->slot), r->bytes);
+    return frame_at(t, t->places[r->slot], r->bytes);
 }
 
 /*
  * The next of those that were read, and as one with it what follows it in its stream. How many that are; the
- * payload of each is copied to its place in the whole.
+ * payload of each is copied to its place in the whole, which is where the first was read to if that is the
+ * user's own memory.
  */
 static unsigned take_read(struct tap *t, struct netport_frame *f)
 {
@@ -193,8 +183,8 @@ static unsigned take_read(struct tap *t, struct netport_frame *f)
         if (!at)
             break;
         if (!whole) {
-            whole = place(t);
-            memcpy(whole, f->bytes, f->length);
+            whole = t->in_rooms ? f->bytes : place(t);
+            memmove(whole, f->bytes, f->length);
         }
         memcpy(whole + end, next.bytes + at, next.length - at);
     }
@@ -216,17 +206,30 @@ static void deliver_reads(struct tap *t)
     }
 }
 
-/* Several at once, which costs a copy of each. False: there are no more. */
+/* Large frames are read to where they are copied to the guest from, small ones to memory of ours. */
+static unsigned find_places(struct tap *t, unsigned most)
+{
+    unsigned n = t->large ? netport_rooms(&t->port, t->places, most) : 0;
+
+    t->in_rooms = n > 1;
+    if (t->in_rooms)
+        return n;
+    for (unsigned i = 0; i < most; i++)
+        t->places[i] = t->slots + (size_t)i * SLOT_BYTES + NETPORT_HEADROOM;
+    return most;
+}
+
+/* Several at once. False: there are no more. */
 static bool read_many(struct tap *t, unsigned *frames)
 {
     size_t header = header_bytes(t);
-    unsigned ask = MIN(MAX(t->ask, READS_LEAST), READS_MOST);
+    unsigned ask = find_places(t, MIN(MAX(t->ask, READS_LEAST), READS_MOST));
     struct iovec iov[READS_MOST];
     struct tap_frame slots[READS_MOST];
     bool more;
 
     for (unsigned i = 0; i < ask; i++) {
-        iov[i] = (struct iovec){ slot(t, i) - header, header + PACKET_MOST };
+        iov[i] = (struct iovec){ t->places[i] - header, header + PACKET_MOST };
         slots[i] = (struct tap_frame){ &iov[i], 1 };
     }
     t->read_next = 0;
@@ -243,7 +246,7 @@ static bool read_many(struct tap *t, unsigned *frames)
 
 static bool reads_many(struct tap *t)
 {
-    if (!t->batch || t->large || t->frames < 2 || !open_ring(t))
+    if (!t->batch || t->frames < 2 || !open_ring(t))
         return false;
     if (!t->slots)
         t->slots = malloc((size_t)READS_MOST * SLOT_BYTES);

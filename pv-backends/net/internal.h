@@ -70,7 +70,6 @@ struct net_rx {
     unsigned copy_count;
     uint8_t *stage, *scratch; /* scratch: frames that are cut, when there are any */
     size_t staged; /* where the next frame goes, behind room for the netport's header */
-    size_t last;   /* bytes of the frame before; the next will be like it */
     unsigned wanted;    /* slots that the frame which waits takes; 0: none waits */
     bool draining;      /* waited long enough: what comes is dropped until there are buffers */
     struct timer timer; /* set: till that; or to look again, where the guest does not tell */
@@ -106,7 +105,7 @@ bool net_rx_receive(struct net_queue *q, const uint8_t *frame, size_t length,
 bool net_rx_serve(struct net_queue *q); /* a frame waited, and there are buffers now */
 bool net_rx_arm(struct net_queue *q);
 void net_rx_begin(struct net_queue *q);
-uint8_t *net_rx_room(struct net_queue *q);
+unsigned net_rx_rooms(struct net_queue *q, uint8_t **places, unsigned most);
 void net_rx_flush(struct net_queue *q); /* copies, and puts the responses */
 void net_rx_timer(void *queue);
 #endif

@@ -73,9 +73,9 @@ static bool receive(void *owner, const uint8_t *frame, size_t length, const stru
     return net_rx_receive(owner, frame, length, off);
 }
 
-static uint8_t *room(void *owner)
+static unsigned rooms(void *owner, uint8_t **places, unsigned most)
 {
-    return net_rx_room(owner);
+    return net_rx_rooms(owner, places, most);
 }
 
 static void writable(void *owner)
@@ -83,7 +83,7 @@ static void writable(void *owner)
     net_tx_writable(owner);
 }
 
-static const struct netport_user port_user = { .receive = receive, .room = room, .writable = writable };
+static const struct netport_user port_user = { .receive = receive, .rooms = rooms, .writable = writable };
 
 static int attach(struct net_queue *q, struct error *err)
 {

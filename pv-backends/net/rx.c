@@ -78,6 +78,15 @@ static bool needs_gso(const struct net_queue *q, const struct offload *off, unsi
     return off->gso != GSO_NONE && forms & 1u << gso_type(off);
 }
 
+/* Whether every frame can go to the frontend as it is. */
+static bool takes_all(const struct net_queue *q)
+{
+    const struct net_features *f = &q->c.features;
+    unsigned both = 1u << NET_GSO_TCPV4 | 1u << NET_GSO_TCPV6;
+
+    return f->csum_v4 && f->csum_v6 && ((f->gso | f->gso_prefix) & both) == both;
+}
+
 static unsigned data_slots(size_t length)
 {
     return (unsigned)DIV_ROUND_UP(length, NET_PAGE);
@@ -89,19 +98,32 @@ static unsigned slots_for(const struct net_queue *q, size_t length, const struct
     return data_slots(length) + flow->hashed + (off->gso != GSO_NONE);
 }
 
+static bool in_stage(const struct net_rx *r, const uint8_t *frame)
+{
+    return frame >= r->stage && frame < r->stage + NET_STAGE_BYTES;
+}
+
+/* Where the frame is staged: what was read to one of our rooms stays there. */
+static uint8_t *stage_frame(struct net_rx *r, const uint8_t *frame, size_t length)
+{
+    size_t at = in_stage(r, frame) ? (size_t)(frame - r->stage) : r->staged;
+    uint8_t *p = r->stage + at;
+
+    if (frame != p)
+        memcpy(p, frame, length);
+    r->staged = net_place(at + length, NETPORT_HEADROOM, length);
+    return p;
+}
+
 /* Room for it is there. */
 static void put_frame(struct net_queue *q, const uint8_t *frame, size_t length,
                       const struct offload *off, const struct net_flow *flow)
 {
     struct net_rx *r = &q->rx;
     bool extra_gso = needs_gso(q, off, q->c.features.gso);
-    uint8_t *p = r->stage + r->staged;
+    uint8_t *p = stage_frame(r, frame, length);
     unsigned first = 0;
 
-    if (frame != p)
-        memmove(p, frame, length);
-    r->last = length;
-    r->staged = net_place(r->staged + length, NETPORT_HEADROOM, length);
     if (off->gso != GSO_NONE && !extra_gso)
         put_prefix(q, off);
     for (size_t at = 0; at < length; at += NET_PAGE) {
@@ -167,14 +189,22 @@ void net_rx_flush(struct net_queue *q)
 void net_rx_begin(struct net_queue *q)
 {
     q->rx.planned = q->rx.copy_count = 0;
-    q->rx.staged = net_place(0, NETPORT_HEADROOM, q->rx.last);
+    q->rx.staged = NET_PAGE; /* of which the headroom takes a little */
 }
 
-uint8_t *net_rx_room(struct net_queue *q)
+/* Several only where no frame has to be cut: its pieces would be staged where the next one lies. */
+unsigned net_rx_rooms(struct net_queue *q, uint8_t **places, unsigned most)
 {
+    size_t at;
+    unsigned n = 0;
+
     if (q->rx.staged + PACKET_MOST > NET_STAGE_BYTES)
         net_rx_flush(q);
-    return q->rx.stage + q->rx.staged;
+    most = takes_all(q) ? most : MIN(most, 1);
+    for (at = q->rx.staged; n < most && at + PACKET_MOST <= NET_STAGE_BYTES;
+         at = net_place(at + PACKET_MOST, NETPORT_HEADROOM, NET_PAGE))
+        places[n++] = q->rx.stage + at;
+    return n;
 }
 
 /* ---- Frames without buffers ---- */
@@ -229,12 +259,16 @@ bool net_rx_arm(struct net_queue *q)
 
 /* ---- Frames ---- */
 
-/* Lets go of what is staged where this one would not fit beside it. */
-static void make_room(struct net_queue *q, size_t length, unsigned slots)
+/*
+ * Lets go of what is staged where this one would not fit beside it, or was read to a room before that, behind
+ * which there may be others that are still to be received.
+ */
+static void make_room(struct net_queue *q, const uint8_t *frame, size_t length, unsigned slots)
 {
     struct net_rx *r = &q->rx;
+    bool before = in_stage(r, frame) && frame < r->stage + r->staged;
 
-    if (r->staged + length > NET_STAGE_BYTES || r->planned + slots > NET_RING)
+    if (before || r->staged + length > NET_STAGE_BYTES || r->planned + slots > NET_RING)
         net_rx_flush(q);
 }
 
@@ -260,7 +294,7 @@ static bool deliver(struct net_queue *q, const uint8_t *frame, size_t length,
         return false;
     }
     q->rx.draining = false;
-    make_room(q, length, slots);
+    make_room(q, frame, length, slots);
     put_frame(q, frame, length, off, flow);
     return true;
 }

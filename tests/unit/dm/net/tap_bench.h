@@ -68,14 +68,16 @@ static inline void on_writable(void *owner)
     b->writable++;
 }
 
-static inline uint8_t *room(void *owner)
+static inline unsigned rooms(void *owner, uint8_t **places, unsigned most)
 {
     struct bench *b = owner;
 
-    return b->has_room ? b->room + NETPORT_HEADROOM : NULL;
+    if (b->has_room)
+        places[0] = b->room + NETPORT_HEADROOM;
+    return b->has_room;
 }
 
-static const struct netport_user user = { .receive = on_receive, .room = room, .writable = on_writable };
+static const struct netport_user user = { .receive = on_receive, .rooms = rooms, .writable = on_writable };
 
 static inline bool set_up(const char *name, bool up)
 {
