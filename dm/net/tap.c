@@ -24,7 +24,7 @@
 #define FRAMES_A_BATCH 256
 #define IOV_MOST 64
 #define LARGE_FRAME 4096u
-#define READS_LEAST 4u
+#define READS_LEAST 8u
 #define READS_MOST 48u /* more than small frames of one stream that are one */
 #define SLOT_BYTES (ROUND_UP(NETPORT_HEADROOM + PACKET_MOST, 64u))
 
