@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef TESTS_UNIT_DM_NET_STREAM_H
 #define TESTS_UNIT_DM_NET_STREAM_H
+#include "dm/net/netport.h"
 #include "dm/net/packet.h"
-#include "tests/unit/devices/net/nic_bench.h"
+#include "tests/kit/check.h"
+#include "tests/kit/frames.h"
 
 /* Frames of a TCP stream from port 1000 + `port`, with checksums that share nothing with the product. */
 struct stream {
@@ -37,9 +39,9 @@ static inline void stream_sum(const struct stream *s, uint8_t *f, size_t length)
     put_be16(f + tcp + 16, (uint16_t)~words_sum(f + tcp, length - tcp, sum));
 }
 
-/* The nth frame, from byte `at` of the stream: complete. Returns its length. */
-static inline size_t stream_frame(const struct stream *s, uint8_t *f, size_t at, unsigned nth,
-                                  size_t payload, bool push)
+/* The headers of the nth frame, from byte `at` of the stream, but for checksums. Returns the frame's length. */
+static inline size_t stream_headers(const struct stream *s, uint8_t *f, size_t at, unsigned nth,
+                                    size_t payload, bool push)
 {
     size_t tcp = stream_tcp(s), header = stream_header(s), length = header + payload;
     uint8_t *p = f + tcp;
@@ -66,6 +68,15 @@ static inline size_t stream_frame(const struct stream *s, uint8_t *f, size_t at,
     p[13] = push ? 0x18 : 0x10;
     put_be16(p + 14, 0x2000);
     fill_bytes(p + 20, s->options, s->port);
+    return length;
+}
+
+/* That frame, complete. */
+static inline size_t stream_frame(const struct stream *s, uint8_t *f, size_t at, unsigned nth,
+                                  size_t payload, bool push)
+{
+    size_t length = stream_headers(s, f, at, nth, payload, push), header = length - payload;
+
     for (size_t i = 0; i < payload; i++)
         f[header + i] = (uint8_t)((at + i) * 7 + ((at + i) >> 8) + s->port);
     stream_sum(s, f, length);

@@ -12,9 +12,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "dm/base/error.h"
 #include "dm/base/loop.h"
 #include "dm/net/packet.h"
-#include "tests/unit/devices/net/nic_bench.h"
+#include "tests/kit/check.h"
+#include "tests/kit/frames.h"
 
 /*
  * A real tap with a user on this side of it and a raw packet socket on the other. Needs root and

@@ -2,6 +2,7 @@
 /* Frames that become one: cut again they are what they were; and each reason not to. */
 #include <stdlib.h>
 #include "dm/net/merge.h"
+#include "tests/unit/devices/net/nic_bench.h"
 #include "tests/unit/dm/net/stream.h"
 
 #define UNIT 1000u
