@@ -14,7 +14,7 @@ struct netport_kind {
     int (*send)(struct netport *port, const struct iovec *iov, unsigned count,
                 const struct offload *off);
     void (*send_many)(struct netport *port, struct netport_frame *frames, unsigned count); /* NULL: one by one */
-    bool (*offload_rx)(struct netport *port, bool csum, bool gso); /* NULL: cannot */
+    bool (*offload_rx)(struct netport *port, bool csum, unsigned gso); /* NULL: cannot */
     void (*hang_up)(struct netport *port);
     void (*close)(struct netport *port); /* frees it */
 };

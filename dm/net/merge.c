@@ -41,6 +41,11 @@ static bool find_tcp(const uint8_t *f, size_t length, struct segment *s)
            get_be16(f + IP + 4) == length - s->tcp;
 }
 
+static uint8_t kind_of(const struct segment *s)
+{
+    return s->tcp == IP + IPV4_BYTES ? GSO_TCPV4 : GSO_TCPV6;
+}
+
 /* A piece of a stream and nothing else, and known to be good. */
 static bool is_segment(const uint8_t *f, size_t length, const struct offload *off, struct segment *s)
 {
@@ -52,7 +57,7 @@ static bool is_segment(const uint8_t *f, size_t length, const struct offload *of
         return false;
     s->bytes = length - s->payload;
     s->unit = off->gso == GSO_NONE ? s->bytes : off->gso_size;
-    if (off->gso != GSO_NONE && off->gso != (s->tcp == IP + IPV4_BYTES ? GSO_TCPV4 : GSO_TCPV6))
+    if (off->gso != GSO_NONE && off->gso != kind_of(s))
         return false;
     return !off->ecn && (off->needs_csum ? off->csum_start == s->tcp && off->csum_offset == TCP_CHECKSUM
                                          : off->data_valid);
@@ -75,7 +80,8 @@ bool merge_begin(struct merge *m, const uint8_t *frame, size_t length, const str
         return false;
     m->frames = 0;
     m->length = length;
-    m->off = (struct offload){ .gso_size = (uint16_t)s.unit, .header_bytes = (uint16_t)s.payload };
+    m->off = (struct offload){ .gso = kind_of(&s), .gso_size = (uint16_t)s.unit,
+                               .header_bytes = (uint16_t)s.payload };
     m->tcp = s.tcp;
     m->flags = 0;
     append(m, frame, &s);
@@ -116,14 +122,13 @@ size_t merge_add(struct merge *m, const uint8_t *frame, size_t length, const str
 
 void merge_end(struct merge *m)
 {
-    bool v6 = m->tcp != IP + IPV4_BYTES;
+    bool v6 = m->off.gso == GSO_TCPV6;
     uint8_t *ip = m->header + IP;
     uint16_t sum;
 
     m->off.needs_csum = true;
     m->off.csum_start = (uint16_t)m->tcp;
     m->off.csum_offset = TCP_CHECKSUM;
-    m->off.gso = v6 ? GSO_TCPV6 : GSO_TCPV4;
     m->header[m->tcp + 13] = m->flags;
     if (v6) {
         put_be16(ip + 4, (uint16_t)(m->length - m->tcp));

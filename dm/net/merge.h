@@ -16,7 +16,7 @@
 struct merge {
     unsigned frames;
     size_t length;      /* of all of it as one frame */
-    struct offload off; /* of that frame; good after merge_end() */
+    struct offload off; /* of that frame: its kind of GSO, and good after merge_end() */
     uint8_t room[NETPORT_HEADROOM], header[MERGE_HEADER_MOST]; /* off.header_bytes of it */
     size_t tcp;         /* where that begins */
     uint32_t next;      /* sequence number, and for IPv4 the identification, of what would follow */

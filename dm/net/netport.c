@@ -177,7 +177,7 @@ bool netport_deliver(struct netport *p, const uint8_t *frame, size_t length,
     return true;
 }
 
-bool netport_offload_rx(struct netport *p, bool csum, bool gso)
+bool netport_offload_rx(struct netport *p, bool csum, unsigned gso)
 {
     return p->kind->offload_rx ? p->kind->offload_rx(p, csum, gso) : !csum && !gso;
 }

@@ -73,10 +73,11 @@ void netport_accept(struct netport *port); /* the user has room again */
 void netport_hang_up(struct netport *port);
 
 /*
- * Which offloads the user can take in `receive`: checksums to be filled in, and GSO frames to 64
- * KiB. Returns false where the port cannot (then it never sends them, and the sender must not).
+ * Which offloads the user can take in `receive`: checksums to be filled in, and with these GSO frames
+ * to 64 KiB of some kinds (GSO_TCPV4 | GSO_TCPV6). Returns false where the port cannot (then it never
+ * sends them, and the sender must not).
  */
-bool netport_offload_rx(struct netport *port, bool csum, bool gso);
+bool netport_offload_rx(struct netport *port, bool csum, unsigned gso);
 bool netport_offload_tx(const struct netport *port); /* whether netport_send() takes offloads */
 
 /*

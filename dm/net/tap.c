@@ -45,7 +45,7 @@ struct tap {
     bool vnet;
     bool blocked; /* a send found no room: tell the user when there is */
     bool full;    /* the user has no room: what was read waits */
-    bool segments;   /* the user takes frames that are to be segmented */
+    unsigned segments; /* GSO_*: the user takes frames that are to be cut so */
     struct netport_frame kept; /* the user has not taken it, and it stays where it is. No length: there is none */
     uint8_t *buffer; /* NETPORT_HEADROOM, then a frame */
     bool batch;
@@ -173,7 +173,8 @@ static unsigned take_read(struct tap *t, struct netport_frame *f)
     size_t at, end;
 
     *f = nth_read(t, i++);
-    if (!t->segments || i == t->read_count || !merge_begin(m, f->bytes, f->length, &f->off))
+    if (!t->segments || i == t->read_count || !merge_begin(m, f->bytes, f->length, &f->off) ||
+        !(t->segments & m->off.gso))
         return 1;
     for (; i < t->read_count; i++) {
         struct netport_frame next = nth_read(t, i);
@@ -429,16 +430,18 @@ static void tap_send_many(struct netport *p, struct netport_frame *frames, unsig
     }
 }
 
-static bool tap_offload_rx(struct netport *p, bool csum, bool gso)
+static bool tap_offload_rx(struct netport *p, bool csum, unsigned gso)
 {
     struct tap *t = tap_of(p);
-    unsigned flags = (csum ? TUN_F_CSUM : 0) | (csum && gso ? TUN_F_TSO4 | TUN_F_TSO6 : 0);
+    unsigned flags = csum ? TUN_F_CSUM : 0;
 
+    gso = csum ? gso : 0;
+    flags |= (gso & GSO_TCPV4 ? TUN_F_TSO4 : 0) | (gso & GSO_TCPV6 ? TUN_F_TSO6 : 0);
     if (!t->vnet)
-        return !csum && !gso;
+        return !flags;
     if (ioctl(t->fd, TUNSETOFFLOAD, flags) < 0)
         return false;
-    t->segments = csum && gso;
+    t->segments = gso;
     return true;
 }
 
@@ -565,7 +568,7 @@ int tap_open(struct netport **out, const struct netport_config *c, struct error 
         return error_errno(err, "tap %s: set the size of its packet header", c->ifname);
     t->port.offloads = t->vnet;
     t->batch = c->batch || in_pv_domain();
-    tap_offload_rx(&t->port, false, false);
+    tap_offload_rx(&t->port, false, 0);
     set_carrier(t, 0);
     return 0;
 }

@@ -88,13 +88,15 @@ static const struct netport_user port_user = { .receive = receive, .rooms = room
 static int attach(struct net_queue *q, struct error *err)
 {
     const struct net_features *f = &q->c.features;
-    bool csum = f->csum_v4 || f->csum_v6;
+    unsigned forms = f->sg ? f->gso | f->gso_prefix : 0;
     int rc = netport_attach(q->c.port, q->c.io->loop, &port_user, q, err);
 
     if (rc < 0)
         return rc;
     q->attached = true;
-    netport_offload_rx(q->c.port, csum, csum && f->sg && (f->gso | f->gso_prefix));
+    netport_offload_rx(q->c.port, f->csum_v4 || f->csum_v6,
+                       (f->csum_v4 && forms & 1u << NET_GSO_TCPV4 ? GSO_TCPV4 : 0) |
+                           (f->csum_v6 && forms & 1u << NET_GSO_TCPV6 ? GSO_TCPV6 : 0));
     return 0;
 }
 

@@ -60,7 +60,7 @@ static int test_send(struct netport *p, const struct iovec *iov, unsigned count,
     return 0;
 }
 
-static bool test_offload_rx(struct netport *p, bool csum, bool gso)
+static bool test_offload_rx(struct netport *p, bool csum, unsigned gso)
 {
     return p->offloads || (!csum && !gso);
 }

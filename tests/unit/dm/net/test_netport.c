@@ -213,8 +213,8 @@ TEST(kinds_are_opened_by_name)
     CHECK_STR(netport_info(port), "null");
     CHECK_EQ(netport_attach(port, NULL, &user, NULL, &err), 0);
     CHECK_EQ(netport_send(port, &(struct iovec){ "fourteen bytes", 14 }, 1, NULL), 0);
-    CHECK(netport_offload_rx(port, false, false));
-    CHECK(!netport_offload_rx(port, true, false)); /* never sends any: the user must not ask */
+    CHECK(netport_offload_rx(port, false, 0));
+    CHECK(!netport_offload_rx(port, true, 0)); /* never sends any: the user must not ask */
     netport_detach(port);
     netport_close(port);
     c.kind = "socket";

@@ -9,6 +9,7 @@
 #define STREAMS 2u
 #define MSS 1428u
 #define FRAMES 80u
+#define BOTH (GSO_TCPV4 | GSO_TCPV6)
 
 /* What came, of streams or other frames, on either side. */
 struct arrivals {
@@ -319,7 +320,7 @@ static bool has_ring(const struct bench *b)
 }
 
 /* A tap that has just had so much to read that it reads by its ring from now on: eight at once, or more. */
-static bool busy_open(struct bench *b, bool batch, size_t total, bool csum, bool gso)
+static bool busy_open(struct bench *b, bool batch, size_t total, bool csum, unsigned gso)
 {
     static struct outgoing o;
 
@@ -355,14 +356,18 @@ TEST(frames_of_a_stream_that_are_read_together_come_as_one_to_a_user_who_takes_s
 {
     static const char *const apart = " 0 0 0 1 1 7 8 0";
     static const struct {
-        bool batch, csum, gso;
+        bool batch, csum;
+        unsigned gso;
         const char *come;
     } users[] = {
-        { true, true, true, " 0x3 1x2 7 8 0" },
-        { true, true, false, apart },
-        { true, false, false, apart },
-        { false, true, true, apart },
-        { false, false, false, apart },
+        { true, true, BOTH, " 0x3 1x2 7 8 0" },
+        { true, true, GSO_TCPV4, " 0x3 1 1 7 8 0" },
+        { true, true, GSO_TCPV6, " 0 0 0 1x2 7 8 0" },
+        { true, true, 0, apart },
+        { true, false, BOTH, apart },
+        { true, false, 0, apart },
+        { false, true, BOTH, apart },
+        { false, false, 0, apart },
     };
     static struct bench b;
     static struct outgoing o;
@@ -384,7 +389,7 @@ TEST(a_stream_comes_whole_into_the_memory_of_whom_it_is_for)
     static struct outgoing o;
 
     for (unsigned has_room = 0; has_room < 2; has_room++) {
-        if (!busy_open(&b, true, 39 * MSS + 1, true, true))
+        if (!busy_open(&b, true, 39 * MSS + 1, true, BOTH))
             return;
         b.has_room = has_room;
         host_sends(&b, &o, "0000000000000000000000000000000000000000");
@@ -402,7 +407,7 @@ TEST(what_came_as_one_and_was_refused_comes_again_once_and_then_what_followed)
     static struct outgoing o;
 
     for (unsigned has_room = 0; has_room < 2; has_room++) {
-        if (!busy_open(&b, true, 30 * MSS, true, true))
+        if (!busy_open(&b, true, 30 * MSS, true, BOTH))
             return;
         b.has_room = has_room;
         b.takes = 1;
