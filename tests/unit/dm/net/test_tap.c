@@ -107,7 +107,7 @@ TEST(a_user_with_memory_of_his_own_finds_the_frame_there)
 
     if (!bench_open(&b))
         return;
-    b.has_room = true;
+    b.has_rooms = 1;
     make_frame(f, "\xff\xff\xff\xff\xff\xff", sizeof(f), 1);
     CHECK_EQ(send(b.packets, f, sizeof(f), 0), sizeof(f));
     turn(&b);

@@ -9,6 +9,7 @@
 #define STREAMS 2u
 #define MSS 1428u
 #define FRAMES 80u
+#define SEVERAL 5u
 #define BOTH (GSO_TCPV4 | GSO_TCPV6)
 
 /* What came, of streams or other frames, on either side. */
@@ -94,38 +95,45 @@ static bool streams_open(struct bench *b, bool batch, size_t total)
     return true;
 }
 
-/* To be sent: of the streams, or (by any other digit) none's; with a copy of the bytes as they are. */
+/*
+ * To be sent: a digit is a frame of that stream, or of none; a letter, from A, is SEVERAL frames of a stream that
+ * are one already. With a copy of the bytes as they are.
+ */
 struct outgoing {
     struct stream_end from[STREAMS];
-    unsigned count;
+    unsigned count, pieces; /* of them, and as they are on a wire */
     struct netport_frame frames[FRAMES];
-    uint8_t memory[FRAMES][NETPORT_HEADROOM + 1600], copies[FRAMES][1600];
+    uint8_t memory[FRAMES][NETPORT_HEADROOM + 7500], copies[FRAMES][7500];
 };
 
 static void put(struct outgoing *o, char what)
 {
     struct netport_frame *f = &o->frames[o->count];
-    unsigned stream = (unsigned)(what - '0');
+    bool several = what >= 'A';
+    unsigned stream = (unsigned)(what - (several ? 'A' : '0')), frames = several ? SEVERAL : 1;
 
     *f = (struct netport_frame){ .bytes = o->memory[o->count] + NETPORT_HEADROOM, .rc = -1 };
     if (stream < STREAMS) {
         struct stream_end *e = &o->from[stream];
 
+        e->unit = frames * MSS;
         f->length = stream_end_next(e, f->bytes);
+        e->unit = MSS;
         e->at += f->length - stream_header(&e->stream);
-        e->nth++;
-        f->off = stream_blank(&e->stream, f->bytes, f->length, 0);
+        e->nth += frames;
+        f->off = stream_blank(&e->stream, f->bytes, f->length, several ? MSS : 0);
     } else {
         f->length = 600;
         make_frame(f->bytes, "\xff\xff\xff\xff\xff\xff", f->length, o->count);
         f->bytes[14] = (uint8_t)what;
     }
+    o->pieces += frames;
     memcpy(o->copies[o->count++], f->bytes, f->length);
 }
 
 static void put_all(struct outgoing *o, const char *order)
 {
-    o->count = 0;
+    o->count = o->pieces = 0;
     memcpy(o->from, seen.ends, sizeof(o->from));
     for (; *order; order++)
         put(o, *order);
@@ -210,18 +218,20 @@ TEST(streams_and_other_frames_that_are_sent_together_keep_their_order)
         { "0000079", " 0x5 7 9" },
         { "7", " 7" },
         { "0", " 0" },
+        { "A0A7B", " 0x11 7 1x5" },
+        { "0A1B1", " 0x6 1x7" },
     };
     static struct bench b;
     static struct outgoing o;
 
     for (unsigned i = 0; i < 2 * ARRAY_SIZE(orders); i++) {
-        if (!streams_open(&b, i & 1, 10 * MSS))
+        if (!streams_open(&b, i & 1, 20 * MSS))
             return;
         put_all(&o, orders[i / 2][0]);
         send_all(&b, &o);
         for (unsigned k = 0; k < o.count; k++)
             CHECK_EQ(o.frames[k].rc, 0);
-        catch_all(&b, o.count);
+        catch_all(&b, o.pieces);
         check_came(orders[i / 2][1]);
         bench_close(&b);
     }
@@ -284,7 +294,7 @@ TEST(an_interface_that_is_down_takes_frames_away_and_leaves_them_unharmed)
         CHECK_EQ(netport_get_stats(b.port).tx_dropped, o.count);
         CHECK(set_up(b.name, true));
         send_all(&b, &o);
-        catch_all(&b, o.count);
+        catch_all(&b, o.pieces);
         check_came(" 7 0x3 1x3");
         CHECK_EQ(netport_get_stats(b.port).tx_dropped, o.count);
         bench_close(&b);
@@ -300,7 +310,9 @@ static void host_sends(struct bench *b, struct outgoing *o, const char *order)
     for (unsigned i = 0; i < o->count; i++) {
         struct netport_frame *f = &o->frames[i];
         struct virtio_net_hdr h = { .flags = f->off.needs_csum ? VIRTIO_NET_HDR_F_NEEDS_CSUM : 0,
-                                    .csum_start = f->off.csum_start, .csum_offset = f->off.csum_offset };
+                                    .gso_type = f->off.gso, .gso_size = f->off.gso_size,
+                                    .hdr_len = f->off.header_bytes, .csum_start = f->off.csum_start,
+                                    .csum_offset = f->off.csum_offset };
         struct iovec iov[2] = { { &h, sizeof(h) }, { f->bytes, f->length } };
 
         CHECK_EQ(writev(b->packets, iov, 2), (ssize_t)(sizeof(h) + f->length));
@@ -319,24 +331,6 @@ static bool has_ring(const struct bench *b)
     return true;
 }
 
-/* A tap that has just had so much to read that it reads by its ring from now on: eight at once, or more. */
-static bool busy_open(struct bench *b, bool batch, size_t total, bool csum, unsigned gso)
-{
-    static struct outgoing o;
-
-    if (!streams_open(b, batch, total))
-        return false;
-    if (!has_ring(b)) {
-        bench_close(b);
-        return false;
-    }
-    CHECK(netport_offload_rx(b->port, csum, gso));
-    host_sends(b, &o, "7777");
-    turn_until(b, 4);
-    b->frames = seen.count = 0;
-    return true;
-}
-
 static void turn_until_came(struct bench *b, unsigned wanted)
 {
     unsigned frames = 0;
@@ -350,6 +344,29 @@ static void turn_until_came(struct bench *b, unsigned wanted)
             usleep(500);
     }
     CHECK_EQ(frames, wanted);
+}
+
+static void make_busy(struct bench *b, struct outgoing *o, const char *order)
+{
+    host_sends(b, o, order);
+    turn_until_came(b, o->pieces);
+    b->frames = seen.count = 0;
+}
+
+/* A tap that has just had so much to read that it reads by its ring from now on: eight at once, or more. */
+static bool busy_open(struct bench *b, bool batch, size_t total, bool csum, unsigned gso)
+{
+    static struct outgoing o;
+
+    if (!streams_open(b, batch, total))
+        return false;
+    if (!has_ring(b)) {
+        bench_close(b);
+        return false;
+    }
+    CHECK(netport_offload_rx(b->port, csum, gso));
+    make_busy(b, &o, "7777");
+    return true;
 }
 
 TEST(frames_of_a_stream_that_are_read_together_come_as_one_to_a_user_who_takes_such)
@@ -376,7 +393,7 @@ TEST(frames_of_a_stream_that_are_read_together_come_as_one_to_a_user_who_takes_s
         if (!busy_open(&b, users[i].batch, 30 * MSS, users[i].csum, users[i].gso))
             return;
         host_sends(&b, &o, "00011780");
-        turn_until_came(&b, o.count);
+        turn_until_came(&b, o.pieces);
         check_came(users[i].come);
         CHECK_EQ(netport_get_stats(b.port).rx_frames, seen.count + 4);
         bench_close(&b);
@@ -391,7 +408,7 @@ TEST(a_stream_comes_whole_into_the_memory_of_whom_it_is_for)
     for (unsigned has_room = 0; has_room < 2; has_room++) {
         if (!busy_open(&b, true, 39 * MSS + 1, true, BOTH))
             return;
-        b.has_room = has_room;
+        b.has_rooms = has_room;
         host_sends(&b, &o, "0000000000000000000000000000000000000000");
         turn_until_came(&b, 40);
         CHECK(seen.count < 10);
@@ -409,7 +426,7 @@ TEST(what_came_as_one_and_was_refused_comes_again_once_and_then_what_followed)
     for (unsigned has_room = 0; has_room < 2; has_room++) {
         if (!busy_open(&b, true, 30 * MSS, true, BOTH))
             return;
-        b.has_room = has_room;
+        b.has_rooms = has_room;
         b.takes = 1;
         host_sends(&b, &o, "70001118");
         turn_until_paused(&b);
@@ -426,6 +443,36 @@ TEST(what_came_as_one_and_was_refused_comes_again_once_and_then_what_followed)
         host_sends(&b, &o, "0011");
         turn_until_came(&b, 12);
         check_came(" 7 0x3 1x3 8 0x2 1x2");
+        bench_close(&b);
+    }
+}
+
+/* Large ones are read to where the user has room for them, and are made one there. */
+TEST(large_frames_that_come_together_are_one_in_the_memory_of_whom_they_are_for)
+{
+    static const struct {
+        const char *sent, *come;
+    } bursts[] = {
+        { "AAAA", " 0x20" },
+        { "0A0B1B", " 0x7 1x11" },
+        { "ABAB7B0", " 0x5 1x5 0x5 1x5 7 1x5 0" },
+        { "AAAAAAAA", " 0x40" },
+    };
+    static struct bench b;
+    static struct outgoing o;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(bursts); i++) {
+        if (!busy_open(&b, true, 80 * MSS, true, BOTH))
+            return;
+        b.has_rooms = ROOMS;
+        make_busy(&b, &o, "AAA");
+        b.takes = 0;
+        host_sends(&b, &o, bursts[i].sent);
+        turn_until_paused(&b);
+        b.takes = UINT_MAX;
+        netport_accept(b.port);
+        check_came(bursts[i].come);
+        CHECK(b.in_room);
         bench_close(&b);
     }
 }
