@@ -16,7 +16,7 @@ from pvdisk import qdisk
 from scenario import check, check_equal, main, note, only_ours, run, run_quiet, say, wait_until, xenstore
 
 MIB = 1 << 20
-PACE, TURNS = 48, 2
+PACE = 48
 SCRIPT = os.path.abspath(os.path.join(os.path.dirname(hardware.__file__), "../../../pv-backends/net/vif-xen-dm"))
 DRIVER = "/sys/bus/xen-backend/drivers/vif/"
 HOSTS, ADDRESSES = (hardware.HOST_IP, "192.168.78.1"), (hardware.GUEST_IP, "192.168.78.2")
@@ -80,12 +80,15 @@ def both(guest):
 
 
 def pace(guest):
-    """The same stream by each card alone, in turns; on one CPU the time is the cost of all of it."""
-    for whole, what in ((True, "64 KiB at once"), (False, "frames of 1500 bytes")):
+    """
+    The same stream by each card alone, in turns; on one CPU the time is the cost of all of it. A stream out of the
+    guest in segments takes one of two times, by either card: that of few large bursts, or that of many small ones.
+    """
+    for whole, turns, what in ((True, 5, "64 KiB at once"), (False, 2, "frames of 1500 bytes")):
         segments(guest, whole)
         for way in (into, out_of):
             times = [[], []]
-            for n in (0, 1, 1, 0) * TURNS:
+            for n in (0, 1, 1, 0) * turns:
                 times[n].append(timed(way, guest, n))
             say("guest: %d MiB %s the guest, %s: %.2f s by the kernel's card, %.2f s by ours" %
                 ((PACE, way.__name__.replace("_", " "), what) + tuple(map(statistics.median, times))))
