@@ -124,10 +124,10 @@ static struct offload take_offload(struct input *in, const struct stream *s, siz
     off.needs_csum = !(how & 2);
     off.data_valid = !(how & 4);
     if (how & 8) {
-        off.gso = take8(in) % 6;
-        off.gso_size = take16(in);
-        off.csum_start = take8(in);
-        off.csum_offset = take8(in);
+        off.gso = (off.gso ^ take8(in)) & 7;
+        off.gso_size ^= take16(in);
+        off.csum_start ^= take8(in);
+        off.csum_offset ^= take8(in);
         off.ecn = how & 0x80;
     }
     return off;
@@ -192,7 +192,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         memcpy(exact, frame, length);
         frames = feed(frames, exact, length, &off);
         free(exact);
-        if ((what & 0x18) != 0x10) { /* or the next one stands where this one did */
+        if ((what & 0x18) == 0x08) { /* as if it were one */
+            at += MIN(payload, unit);
+            nth++;
+        } else if ((what & 0x18) != 0x10) { /* or the next one stands where this one did */
             at += payload;
             nth += (unsigned)pieces_here;
         }
