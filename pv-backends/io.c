@@ -14,7 +14,8 @@
 #define LOOPS_MOST 16
 /*
  * Above the programs whose data they carry, as a backend in the kernel is: who waits for a frame would else run
- * after each one, and answer each one. Not so far above that a busy guest takes a CPU of the host's alone.
+ * after each one, and answer each one. Not so far above that a busy guest takes a CPU of the host's alone; and
+ * not where they poll, for a thread that spins is to give way.
  */
 #define NICE (-10)
 
@@ -80,7 +81,8 @@ static int open_io(struct pv_io_pool *p, struct pv_io *io, unsigned index, bool 
     io->index = index;
     io->domid = p->domid;
     loop_set_poll_window(io->loop, p->poll_ns);
-    loop_set_nice(io->loop, NICE);
+    if (!p->poll_ns)
+        loop_set_nice(io->loop, NICE);
     rc = grants_open(&io->grants, p->domid, err);
     if (rc == 0)
         rc = evtchn_open(&io->evtchn, io->loop, err);

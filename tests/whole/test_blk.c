@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The PV block backend, seen by a frontend of every kind, and by ones that lie. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "dm/base/bytes.h"
@@ -213,6 +217,51 @@ TEST(a_loop_that_does_not_poll_serves_all_the_same)
     random_load(&b, 60);
     CHECK(guest_blk_disconnect(&b));
     close_pc(&dm);
+}
+
+/* How its first I/O thread stands. */
+static int nice_of_io0(pid_t pid)
+{
+    char path[300], name[16];
+    int nice = INT_MAX;
+    struct dirent *e;
+    DIR *tasks;
+
+    snprintf(path, sizeof(path), "/proc/%d/task", pid);
+    tasks = opendir(path);
+    CHECK(tasks);
+    while ((e = readdir(tasks))) {
+        FILE *f;
+
+        snprintf(path, sizeof(path), "/proc/%d/task/%s/comm", pid, e->d_name);
+        f = fopen(path, "re");
+        if (f && fgets(name, sizeof(name), f) && !strcmp(name, "io0\n"))
+            nice = getpriority(PRIO_PROCESS, (id_t)atoi(e->d_name));
+        if (f)
+            fclose(f);
+    }
+    closedir(tasks);
+    return nice;
+}
+
+TEST(a_thread_that_sleeps_stands_above_programs_and_one_that_polls_does_not)
+{
+    static const char *const polls[][3] = { { "-x-poll", "20", NULL }, { "-x-poll", "0", NULL } };
+    struct guest_blk_config c = { .depth = 8, .pages = 16, .memory = MEMORY };
+    int above = setpriority(PRIO_PROCESS, 0, -10) == 0 ? -10 : 0; /* who may not has no such threads */
+    struct guest_blk b;
+    struct dm dm;
+
+    setpriority(PRIO_PROCESS, 0, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        words = polls[i];
+        open_pc(&dm, &b, OURS, false);
+        words = NULL;
+        CHECK(guest_blk_connect(&b, &c));
+        CHECK_EQ(nice_of_io0(dm.pid), i ? above : 0);
+        CHECK(guest_blk_disconnect(&b));
+        close_pc(&dm);
+    }
 }
 
 TEST(a_process_for_backends_alone_serves_it_too)
