@@ -134,9 +134,7 @@ void merge_end(struct merge *m)
         put_be16(ip + 4, (uint16_t)(m->length - m->tcp));
     } else {
         put_be16(ip + 2, (uint16_t)(m->length - IP));
-        memset(ip + 10, 0, 2);
-        sum = packet_fold(packet_sum(ip, IPV4_BYTES, 0));
-        memcpy(ip + 10, &sum, 2);
+        packet_sum_ipv4(ip, IPV4_BYTES);
     }
     sum = packet_pseudo(ip, v6, TCP_PROTOCOL, m->length - m->tcp);
     memcpy(m->header + m->tcp + TCP_CHECKSUM, &sum, 2);

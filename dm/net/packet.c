@@ -63,6 +63,15 @@ uint16_t packet_pseudo(const uint8_t *ip, bool v6, uint8_t protocol, size_t l4_b
     return (uint16_t)~packet_fold(packet_sum(tail, sizeof(tail), sum));
 }
 
+void packet_sum_ipv4(uint8_t *ip, size_t header)
+{
+    uint16_t sum;
+
+    memset(ip + 10, 0, 2);
+    sum = packet_fold(packet_sum(ip, header, 0));
+    memcpy(ip + 10, &sum, 2);
+}
+
 bool packet_fill_checksum(uint8_t *frame, size_t length, const struct offload *off)
 {
     uint16_t sum;
@@ -161,16 +170,13 @@ static void fix_headers(uint8_t *f, const struct layout *l, unsigned nth, uint32
                         uint8_t flags, size_t payload)
 {
     size_t tcp_bytes = l->payload - l->tcp + payload;
-    uint16_t sum;
 
     if (l->v6) {
         put_be16(f + l->ip + 4, (uint16_t)tcp_bytes);
     } else {
         put_be16(f + l->ip + 2, (uint16_t)(l->tcp - l->ip + tcp_bytes));
         put_be16(f + l->ip + 4, (uint16_t)(get_be16(f + l->ip + 4) + nth));
-        memset(f + l->ip + 10, 0, 2);
-        sum = packet_fold(packet_sum(f + l->ip, l->tcp - l->ip, 0));
-        memcpy(f + l->ip + 10, &sum, 2);
+        packet_sum_ipv4(f + l->ip, l->tcp - l->ip);
     }
     put_be32(f + l->tcp + 4, sequence);
     f[l->tcp + 13] = flags;

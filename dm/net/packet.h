@@ -15,6 +15,9 @@ uint16_t packet_fold(uint32_t sum); /* complemented; in network order as bytes l
 /* The sum of the pseudo header: what stands in the checksum's field of a frame that is to be completed. */
 uint16_t packet_pseudo(const uint8_t *ip, bool v6, uint8_t protocol, size_t l4_bytes);
 
+/* Fills in the checksum of an IPv4 header of so many bytes. */
+void packet_sum_ipv4(uint8_t *ip, size_t header);
+
 /* Fills in what `off` says is missing. False where it points outside of the frame. */
 bool packet_fill_checksum(uint8_t *frame, size_t length, const struct offload *off);
 
