@@ -15,7 +15,6 @@
 #include "dm/base/loop.h"
 #include "dm/base/log.h"
 #include "dm/net/packet.h"
-#include "dm/xen/evtchn.h"
 #include "dm/xen/grant.h"
 #include "pv-backends/host.h"
 #include "pv-backends/net/control.h"
@@ -24,6 +23,7 @@
 #include "pv-backends/net/slots.h"
 #include "tests/fuzz/kit/input.h"
 #include "tests/kit/net.h"
+#include "tests/kit/no_evtchn.h"
 
 #define PAGES 16u /* grants 0 to 15 are good ones */
 #define RING 256u
@@ -61,21 +61,6 @@ int grants_copy(struct grants *g, struct grant_copy *pieces, unsigned count)
             memcpy(p->bytes, memory[p->ref] + p->offset, p->length);
     }
     return 0;
-}
-
-int evtchn_bind(struct evtchn *ev, unsigned domid, uint32_t remote, evtchn_fn *fn, void *arg,
-                uint32_t *local, struct error *err)
-{
-    *local = remote;
-    return 0;
-}
-
-void evtchn_unbind(struct evtchn *ev, uint32_t local)
-{
-}
-
-void evtchn_notify(struct evtchn *ev, uint32_t local)
-{
 }
 
 static void on_broken(void *arg, const char *why)

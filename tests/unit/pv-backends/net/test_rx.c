@@ -9,7 +9,6 @@
 #include "dm/base/loop.h"
 #include "dm/net/internal.h"
 #include "dm/net/packet.h"
-#include "dm/xen/evtchn.h"
 #include "dm/xen/grant.h"
 #include "pv-backends/host.h"
 #include "pv-backends/net/queue.h"
@@ -17,6 +16,7 @@
 #include "pv-backends/net/slots.h"
 #include "tests/kit/check.h"
 #include "tests/kit/net.h"
+#include "tests/kit/no_evtchn.h"
 
 #define RING 256u
 #define HEADER 64u
@@ -36,21 +36,6 @@ int grants_copy(struct grants *g, struct grant_copy *pieces, unsigned count)
         pieces[i].failed = false;
     }
     return 0;
-}
-
-int evtchn_bind(struct evtchn *ev, unsigned domid, uint32_t remote, evtchn_fn *fn, void *arg,
-                uint32_t *local, struct error *err)
-{
-    *local = remote;
-    return 0;
-}
-
-void evtchn_unbind(struct evtchn *ev, uint32_t local)
-{
-}
-
-void evtchn_notify(struct evtchn *ev, uint32_t local)
-{
 }
 
 /* ---- The guest and the port ---- */
