@@ -188,6 +188,49 @@ int store_write_all(struct store *s, const char *const (*pairs)[2], struct error
     return error_set(err, -EAGAIN, "write %s to xenstore: others kept changing it", pairs[0][0]);
 }
 
+static bool has_node(struct store *s, xs_transaction_t t, const char *dir, const char *node)
+{
+    char path[512];
+    unsigned length;
+    char *text;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, node);
+    text = xs_read(s->xs, t, path, &length);
+    free(text);
+    return text;
+}
+
+static void remove_empty(struct store *s, xs_transaction_t t, const char *dir)
+{
+    unsigned count;
+    char **list = xs_directory(s->xs, t, dir, &count);
+
+    if (list && !count)
+        xs_rm(s->xs, t, dir);
+    free(list);
+}
+
+void store_sweep(struct store *s, const char *dir, const char *guard)
+{
+    const char *slash = strrchr(dir, '/');
+    char above[256];
+
+    snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - dir) : 0, dir);
+    for (unsigned tries = 0; tries < TRANSACTION_TRIES; tries++) {
+        xs_transaction_t t = xs_transaction_start(s->xs);
+        bool ours = t != XBT_NULL && !has_node(s, t, dir, guard);
+
+        if (t == XBT_NULL)
+            return;
+        if (ours) {
+            xs_rm(s->xs, t, dir);
+            remove_empty(s, t, above);
+        }
+        if (xs_transaction_end(s->xs, t, !ours) || errno != EAGAIN)
+            return;
+    }
+}
+
 int store_watch(struct store_watch **out, struct store *s, const char *path, void (*fn)(void *arg),
                 void *arg, struct error *err)
 {

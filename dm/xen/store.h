@@ -29,6 +29,9 @@ void store_free_list(char **list);
  */
 int store_write_all(struct store *store, const char *const (*pairs)[2], struct error *err);
 
+/* Removes the directory unless it has a node `guard`, and the one above it if that was all in it. */
+void store_sweep(struct store *store, const char *dir, const char *guard);
+
 /* fn(arg) when `path` or something below it changed, and once soon after this call. */
 struct store_watch;
 int store_watch(struct store_watch **out, struct store *store, const char *path,

@@ -367,19 +367,26 @@ static void forget(struct pv_device *dev)
         dev->cls->remove(dev);
     store_unwatch(dev->back_watch);
     store_unwatch(dev->front_watch);
+    store_sweep(dev->bus->store, dev->back, "frontend");
     free(dev);
 }
 
+/*
+ * Its node `frontend` says that a directory is the toolstack's: we never write it. The others come
+ * back, and the directory with them, where we write one while the toolstack removes them all.
+ */
 static struct xenbus_seen see(struct pv_device *dev)
 {
-    char *online = pv_back_read(dev, "online"), *back = pv_back_read(dev, "state");
-    struct xenbus_seen seen = { .there = back || online,
+    char *online = pv_back_read(dev, "online"), *back = pv_back_read(dev, "state"),
+         *frontend = pv_back_read(dev, "frontend");
+    struct xenbus_seen seen = { .there = frontend,
                                 .online = online && !strcmp(online, "1"),
                                 .front = front_state(dev),
                                 .back = xenbus_parse(back) };
 
     free(online);
     free(back);
+    free(frontend);
     if (dev->bus->stopping) /* the process ends: as if all frontends had gone */
         seen.front = XENBUS_UNKNOWN;
     return seen;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -350,6 +351,12 @@ TEST(xsa_155_slots_that_change_while_they_are_read_do_no_harm)
     close_pc(&dm);
 }
 
+static void await_no_grants(void)
+{
+    for (unsigned i = 0; simxen()->live_grants && i < END_MS; i++)
+        usleep(1000);
+}
+
 TEST(a_frontend_that_vanishes_in_the_middle_leaves_nothing)
 {
     struct guest_net_config c = usual;
@@ -371,9 +378,40 @@ TEST(a_frontend_that_vanishes_in_the_middle_leaves_nothing)
             store_drop(n.pv.back);
         else
             CHECK(guest_pv_remove(&n.pv));
-        for (unsigned i = 0; simxen()->live_grants && i < END_MS; i++)
-            usleep(1000);
+        await_no_grants();
         guest_net_forget(&n);
         close_pc(&dm);
     }
+}
+
+static bool await_gone(const char *path)
+{
+    char *text = store_get(path);
+
+    for (unsigned i = 0; text && i < END_MS; i++) {
+        free(text);
+        usleep(1000);
+        text = store_get(path);
+    }
+    free(text);
+    return !text;
+}
+
+/* Our own node alone stays where we write it while the toolstack removes them all. */
+TEST(a_directory_that_is_the_toolstacks_no_more_is_let_go_and_swept_away)
+{
+    char node[160], above[96];
+    struct guest_net n;
+    struct dm dm;
+
+    open_pc(&dm, &n);
+    CHECK(guest_net_connect(&n, &usual));
+    snprintf(node, sizeof(node), "%s/frontend", n.pv.back);
+    store_drop(node);
+    await_no_grants();
+    guest_net_forget(&n);
+    CHECK(await_gone(n.pv.back));
+    snprintf(above, sizeof(above), "%.*s", (int)(strrchr(n.pv.back, '/') - n.pv.back), n.pv.back);
+    CHECK(await_gone(above));
+    close_pc(&dm);
 }
