@@ -258,6 +258,7 @@ TEST(a_thread_that_sleeps_stands_above_programs_and_one_that_polls_does_not)
         open_pc(&dm, &b, OURS, false);
         words = NULL;
         CHECK(guest_blk_connect(&b, &c));
+        random_load(&b, 8); /* it runs by then */
         CHECK_EQ(nice_of_io0(dm.pid), i ? above : 0);
         CHECK(guest_blk_disconnect(&b));
         close_pc(&dm);
