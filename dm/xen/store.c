@@ -188,14 +188,11 @@ int store_write_all(struct store *s, const char *const (*pairs)[2], struct error
     return error_set(err, -EAGAIN, "write %s to xenstore: others kept changing it", pairs[0][0]);
 }
 
-static bool has_node(struct store *s, xs_transaction_t t, const char *dir, const char *node)
+static bool has_node(struct store *s, xs_transaction_t t, const char *path)
 {
-    char path[512];
     unsigned length;
-    char *text;
+    char *text = xs_read(s->xs, t, path, &length);
 
-    snprintf(path, sizeof(path), "%s/%s", dir, node);
-    text = xs_read(s->xs, t, path, &length);
     free(text);
     return text;
 }
@@ -210,23 +207,31 @@ static void remove_empty(struct store *s, xs_transaction_t t, const char *dir)
     free(list);
 }
 
-void store_sweep(struct store *s, const char *dir, const char *guard)
+static const char *below(char *path, size_t size, const char *dir, const char *node)
+{
+    snprintf(path, size, "%s/%s", dir, node);
+    return path;
+}
+
+void store_sweep(struct store *s, const char *dir, const char *guard, const char *const *nodes)
 {
     const char *slash = strrchr(dir, '/');
-    char above[256];
+    char path[512];
 
-    snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - dir) : 0, dir);
     for (unsigned tries = 0; tries < TRANSACTION_TRIES; tries++) {
         xs_transaction_t t = xs_transaction_start(s->xs);
-        bool ours = t != XBT_NULL && !has_node(s, t, dir, guard);
+        bool held = t == XBT_NULL || has_node(s, t, below(path, sizeof(path), dir, guard));
 
         if (t == XBT_NULL)
             return;
-        if (ours) {
-            xs_rm(s->xs, t, dir);
-            remove_empty(s, t, above);
+        for (unsigned i = 0; !held && nodes[i]; i++)
+            xs_rm(s->xs, t, below(path, sizeof(path), dir, nodes[i]));
+        if (!held) {
+            remove_empty(s, t, dir);
+            snprintf(path, sizeof(path), "%.*s", slash ? (int)(slash - dir) : 0, dir);
+            remove_empty(s, t, path);
         }
-        if (xs_transaction_end(s->xs, t, !ours) || errno != EAGAIN)
+        if (xs_transaction_end(s->xs, t, held) || errno != EAGAIN)
             return;
     }
 }

@@ -29,8 +29,11 @@ void store_free_list(char **list);
  */
 int store_write_all(struct store *store, const char *const (*pairs)[2], struct error *err);
 
-/* Removes the directory unless it has a node `guard`, and the one above it if that was all in it. */
-void store_sweep(struct store *store, const char *dir, const char *guard);
+/*
+ * Unless the directory has a node `guard`: removes these nodes (NULL ends them) from it, then itself
+ * and the one above, where nothing else is in them.
+ */
+void store_sweep(struct store *store, const char *dir, const char *guard, const char *const *nodes);
 
 /* fn(arg) when `path` or something below it changed, and once soon after this call. */
 struct store_watch;

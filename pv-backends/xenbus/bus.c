@@ -356,6 +356,7 @@ static void connect(struct pv_device *dev, enum xenbus_state front, enum xenbus_
 
 static void forget(struct pv_device *dev)
 {
+    static const char *const brought_back[] = { "state", "error", NULL };
     struct pv_device **at = &dev->bus->devices;
 
     while (*at != dev)
@@ -367,7 +368,7 @@ static void forget(struct pv_device *dev)
         dev->cls->remove(dev);
     store_unwatch(dev->back_watch);
     store_unwatch(dev->front_watch);
-    store_sweep(dev->bus->store, dev->back, "frontend");
+    store_sweep(dev->bus->store, dev->back, "frontend", brought_back);
     free(dev);
 }
 
@@ -379,7 +380,7 @@ static struct xenbus_seen see(struct pv_device *dev)
 {
     char *online = pv_back_read(dev, "online"), *back = pv_back_read(dev, "state"),
          *frontend = pv_back_read(dev, "frontend");
-    struct xenbus_seen seen = { .there = frontend,
+    struct xenbus_seen seen = { .there = frontend && (back || online),
                                 .online = online && !strcmp(online, "1"),
                                 .front = front_state(dev),
                                 .back = xenbus_parse(back) };
