@@ -39,6 +39,8 @@ struct memory {
     unsigned windows, most, pinned;
     uint64_t tick;
     bool log_dirty;
+    struct memory_news *tells, *follows;
+    unsigned heard; /* invalidations of the one that we follow */
     uint64_t hits, misses, evictions;
 };
 
@@ -87,11 +89,41 @@ static void drop(struct memory *m, struct window *w)
     m->orphans = w;
 }
 
-void memory_invalidate(struct memory *m)
+static void forget(struct memory *m)
 {
     for (unsigned i = 0; i < BUCKETS; i++)
         while (m->buckets[i])
             drop(m, m->buckets[i]);
+}
+
+void memory_invalidate(struct memory *m)
+{
+    forget(m);
+    if (m->tells)
+        atomic_fetch_add(&m->tells->invalidations, 1);
+}
+
+void memory_tell(struct memory *m, struct memory_news *news)
+{
+    m->tells = news;
+    if (news)
+        atomic_store(&news->log_dirty, m->log_dirty);
+}
+
+void memory_follow(struct memory *m, struct memory_news *news)
+{
+    m->follows = news;
+    m->heard = atomic_load(&news->invalidations);
+}
+
+static void heed(struct memory *m)
+{
+    unsigned now = m->follows ? atomic_load(&m->follows->invalidations) : m->heard;
+
+    if (now == m->heard)
+        return;
+    m->heard = now;
+    forget(m);
 }
 
 void memory_close(struct memory *m)
@@ -100,7 +132,7 @@ void memory_close(struct memory *m)
 
     if (!m)
         return;
-    memory_invalidate(m);
+    forget(m);
     while ((w = m->orphans)) { /* somebody kept a pin; the process ends anyway */
         m->orphans = w->next;
         window_free(m, w);
@@ -214,8 +246,9 @@ static struct window *reach(struct memory *m, uint64_t addr, size_t length, size
 static void report(struct memory *m, uint64_t addr, size_t length)
 {
     uint64_t first = addr >> PAGE_BITS, last = (addr + length - 1) >> PAGE_BITS;
+    bool on = m->log_dirty || (m->follows && atomic_load(&m->follows->log_dirty));
 
-    if (m->log_dirty && length)
+    if (on && length)
         m->backing->ops->modified(m->backing, first, last - first + 1);
 }
 
@@ -223,8 +256,10 @@ static void report(struct memory *m, uint64_t addr, size_t length)
 static uint8_t *stretch(struct memory *m, uint64_t addr, size_t length, size_t *got)
 {
     size_t span = ram_span(m, addr, length);
-    struct window *w = span ? reach(m, addr, span, got) : NULL;
+    struct window *w;
 
+    heed(m);
+    w = span ? reach(m, addr, span, got) : NULL;
     if (w)
         return w->base + addr % WINDOW_BYTES;
     *got = MIN(length, PAGE_BYTES - addr % PAGE_BYTES);
@@ -269,8 +304,10 @@ bool dma_write(struct memory *m, uint64_t addr, const void *buf, size_t length)
 void *memory_pin(struct memory *m, uint64_t addr, size_t *length, bool write)
 {
     size_t span = ram_span(m, addr, *length), got = 0;
-    struct window *w = span ? reach(m, addr, span, &got) : NULL;
+    struct window *w;
 
+    heed(m);
+    w = span ? reach(m, addr, span, &got) : NULL;
     if (!w)
         got = 0;
     tape_reply(&got, sizeof(got));
@@ -320,9 +357,32 @@ void memory_unpin(struct memory *m, void *p, size_t length, bool write)
     window_free(m, w);
 }
 
+uint8_t *memory_frame(struct memory *m, uint64_t gfn, bool map)
+{
+    uint64_t addr = gfn << PAGE_BITS;
+    struct window *w;
+    size_t got;
+
+    heed(m);
+    if (gfn > UINT64_MAX >> PAGE_BITS)
+        return NULL;
+    w = lookup(m, addr / WINDOW_BYTES);
+    if (!map && !(w && present(w, gfn % WINDOW_PAGES)))
+        return NULL;
+    w = ram_span(m, addr, PAGE_BYTES) ? reach(m, addr, PAGE_BYTES, &got) : NULL;
+    return w ? w->base + addr % WINDOW_BYTES : NULL;
+}
+
+void memory_wrote(struct memory *m, uint64_t gfn)
+{
+    report(m, gfn << PAGE_BITS, PAGE_BYTES);
+}
+
 void memory_log_dirty(struct memory *m, bool on)
 {
     m->log_dirty = on;
+    if (m->tells)
+        atomic_store(&m->tells->log_dirty, on);
 }
 
 struct memory_stats memory_get_stats(const struct memory *m)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef DM_MEMORY_MEMORY_H
 #define DM_MEMORY_MEMORY_H
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,6 +49,25 @@ void memory_unpin(struct memory *memory, void *p, size_t length, bool write);
 void memory_invalidate(struct memory *memory);
 /* Whether our writes are reported (live migration). */
 void memory_log_dirty(struct memory *memory, bool on);
+
+/*
+ * For loops that Xen tells nothing: what one memory is told, the ones that follow it heed at their next
+ * call. Whoever learns of a frame's address after the frame came into its place, which is after the
+ * invalidation was answered, is so never given the frame that was there before. Outlives all of them.
+ */
+struct memory_news {
+    atomic_uint invalidations;
+    atomic_bool log_dirty;
+};
+void memory_tell(struct memory *memory, struct memory_news *news);
+void memory_follow(struct memory *memory, struct memory_news *news);
+
+/*
+ * A frame of RAM as it is mapped, until the next call on this memory; NULL where it is not. `map`: one
+ * that could be is, with the window around it. Who writes there says so with memory_wrote().
+ */
+uint8_t *memory_frame(struct memory *memory, uint64_t gfn, bool map);
+void memory_wrote(struct memory *memory, uint64_t gfn);
 
 struct memory_stats {
     unsigned windows, pinned;

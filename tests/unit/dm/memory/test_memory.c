@@ -4,82 +4,34 @@
 #include <string.h>
 #include "dm/base/bytes.h"
 #include "dm/base/error.h"
-#include "dm/memory/backing.h"
 #include "dm/memory/local.h"
 #include "dm/memory/memory.h"
 #include "tests/kit/check.h"
+#include "tests/kit/counted.h"
 
 #define WINDOW (2 * MIB)
 #define HIGH (4 * GIB)
 
 static const struct memory_layout layout = { .low_end = 64 * MIB, .high_end = HIGH + 16 * MIB };
 
-/* A backing in front of the local one that counts maps and can miss frames. */
-struct counted {
-    struct backing backing;
-    struct backing_ops ops;
-    struct backing *real;
-    unsigned maps, unmaps;
-    uint64_t missing; /* a frame that the guest has ballooned out; 0: none */
-    bool refuse;
-};
-
 struct bench {
     struct counted c;
     struct memory *m;
 };
-
-static struct counted *counted_of(struct backing *b)
-{
-    return container_of(b, struct counted, backing);
-}
-
-static void *count_map(struct backing *b, uint64_t gfn, size_t pages, int *errs)
-{
-    struct counted *c = counted_of(b);
-    void *p;
-
-    if (c->refuse)
-        return NULL;
-    c->maps++;
-    p = c->real->ops->map(c->real, gfn, pages, errs);
-    if (c->missing && c->missing >= gfn && c->missing < gfn + pages)
-        errs[c->missing - gfn] = -2;
-    return p;
-}
-
-static void count_unmap(struct backing *b, void *addr, size_t pages)
-{
-    struct counted *c = counted_of(b);
-
-    c->unmaps++;
-    c->real->ops->unmap(c->real, addr, pages);
-}
-
-static void pass_modified(struct backing *b, uint64_t gfn, size_t pages)
-{
-    struct counted *c = counted_of(b);
-
-    c->real->ops->modified(c->real, gfn, pages);
-}
 
 static void open_bench(struct bench *b, unsigned windows)
 {
     struct error err = { "" };
 
     memset(b, 0, sizeof(*b));
-    CHECK_EQ(local_backing_open(&b->c.real, &layout, &err), 0);
-    b->c.ops = (struct backing_ops){ .map = count_map, .unmap = count_unmap,
-                                     .modified = pass_modified };
-    b->c.backing.ops = &b->c.ops;
+    counted_open(&b->c, &layout);
     CHECK_EQ(memory_open(&b->m, &b->c.backing, &layout, windows, &err), 0);
 }
 
 static void close_bench(struct bench *b)
 {
     memory_close(b->m);
-    CHECK_EQ(b->c.maps, b->c.unmaps);
-    local_backing_close(b->c.real);
+    counted_close(&b->c);
 }
 
 /* ---- Copies ---- */
@@ -399,5 +351,187 @@ TEST(an_unpin_of_what_was_never_pinned_is_ignored)
     open_bench(&b, 4);
     memory_unpin(b.m, &mine, 1, true);
     CHECK_EQ(memory_get_stats(b.m).pinned, 0);
+    close_bench(&b);
+}
+
+/* ---- News for loops that Xen tells nothing ---- */
+
+/* A teller and a follower of one backing. */
+struct pair {
+    struct bench b; /* the follower's */
+    struct memory *teller;
+    struct memory_news news;
+};
+
+static void open_pair(struct pair *p)
+{
+    struct error err = { "" };
+
+    open_bench(&p->b, 4);
+    memset(&p->news, 0, sizeof(p->news));
+    CHECK_EQ(memory_open(&p->teller, &p->b.c.backing, &layout, 4, &err), 0);
+    memory_tell(p->teller, &p->news);
+    memory_follow(p->b.m, &p->news);
+}
+
+static void close_pair(struct pair *p)
+{
+    memory_close(p->teller);
+    close_bench(&p->b);
+}
+
+TEST(who_follows_drops_its_windows_at_the_call_after_the_teller_was_invalidated)
+{
+    struct pair p;
+    uint8_t byte;
+
+    open_pair(&p);
+    dma_read(p.b.m, 0, &byte, 1);
+    dma_read(p.b.m, WINDOW, &byte, 1);
+    dma_read(p.teller, 0, &byte, 1);
+    CHECK_EQ(p.b.c.maps, 3);
+    memory_invalidate(p.teller);
+    CHECK_EQ(p.b.c.unmaps, 1); /* the teller's own; the other is another loop's */
+    dma_read(p.b.m, 0, &byte, 1);
+    CHECK_EQ(p.b.c.unmaps, 3);
+    CHECK_EQ(p.b.c.maps, 4);
+    dma_read(p.b.m, 0, &byte, 1); /* once */
+    CHECK_EQ(p.b.c.maps, 4);
+    memory_invalidate(p.teller);
+    CHECK(memory_frame(p.b.m, 0, false) == NULL);
+    CHECK_EQ(memory_get_stats(p.b.m).windows, 0);
+    CHECK_EQ(p.b.c.unmaps, 4);
+    close_pair(&p);
+}
+
+TEST(what_was_told_before_one_follows_is_old_news)
+{
+    struct pair p;
+    uint8_t byte;
+
+    open_pair(&p);
+    memory_invalidate(p.teller);
+    dma_read(p.b.m, 0, &byte, 1);
+    memory_invalidate(p.teller);
+    memory_follow(p.b.m, &p.news);
+    dma_read(p.b.m, 0, &byte, 1);
+    CHECK_EQ(p.b.c.maps, 1);
+    close_pair(&p);
+}
+
+TEST(a_pin_of_one_that_follows_outlives_the_invalidation)
+{
+    struct pair p;
+    uint8_t *pin, *again, byte;
+    size_t n = 4096, m = 4096;
+
+    open_pair(&p);
+    pin = memory_pin(p.b.m, 0x3000, &n, true);
+    memory_invalidate(p.teller);
+    again = memory_pin(p.b.m, 0x3000, &m, true); /* a pin is a call as well: it heeds */
+    CHECK(again != pin);
+    CHECK_EQ(p.b.c.maps, 2);
+    CHECK_EQ(p.b.c.unmaps, 0);
+    memset(pin, 'p', n);
+    CHECK(local_guest_read(p.b.c.real, 0x3fff, &byte, 1));
+    CHECK_EQ(byte, 'p');
+    memory_unpin(p.b.m, pin, n, true);
+    CHECK_EQ(p.b.c.unmaps, 1);
+    memory_unpin(p.b.m, again, m, true);
+    CHECK_EQ(p.b.c.unmaps, 1);
+    CHECK_EQ(memory_get_stats(p.b.m).pinned, 0);
+    close_pair(&p);
+}
+
+TEST(who_follows_reports_writes_while_the_teller_has_log_dirty_on)
+{
+    struct pair p;
+    uint64_t gfn;
+    size_t n = 8192;
+    void *pin;
+
+    open_pair(&p);
+    dma_write(p.b.m, 0x1000, "x", 1);
+    memory_wrote(p.b.m, 5);
+    CHECK_EQ(local_modified_pages(p.b.c.real, NULL), 0);
+    pin = memory_pin(p.b.m, 0x8000, &n, true);
+    memory_log_dirty(p.teller, true);
+    CHECK(atomic_load(&p.news.log_dirty));
+    dma_write(p.b.m, 0x1fff, "xy", 2);
+    CHECK_EQ(local_modified_pages(p.b.c.real, &gfn), 2);
+    CHECK_EQ(gfn, 2);
+    memory_wrote(p.b.m, (HIGH >> 12) + 7);
+    CHECK_EQ(local_modified_pages(p.b.c.real, &gfn), 3);
+    CHECK_EQ(gfn, (HIGH >> 12) + 7);
+    memory_unpin(p.b.m, pin, n, true);
+    CHECK_EQ(local_modified_pages(p.b.c.real, &gfn), 5);
+    CHECK_EQ(gfn, 9);
+    memory_log_dirty(p.teller, false);
+    memory_wrote(p.b.m, 5);
+    CHECK_EQ(local_modified_pages(p.b.c.real, NULL), 5);
+    close_pair(&p);
+}
+
+/* ---- Frames ---- */
+
+TEST(a_frame_is_mapped_with_the_window_around_it_if_one_wants_it_so)
+{
+    struct bench b;
+    uint8_t *p, *q, bytes[4];
+
+    open_bench(&b, 4);
+    CHECK(local_guest_write(b.c.real, 0x205000, "five", 4));
+    CHECK(memory_frame(b.m, 0x205, false) == NULL);
+    CHECK_EQ(b.c.maps, 0);
+    p = memory_frame(b.m, 0x205, true);
+    CHECK(p != NULL);
+    CHECK_MEM(p, "five", 4);
+    q = memory_frame(b.m, 0x3ff, false); /* the last of the same window */
+    CHECK(q == p + (0x3ff - 0x205) * 4096);
+    memcpy(q + 4092, "last", 4);
+    CHECK(local_guest_read(b.c.real, 0x3ffffc, bytes, 4));
+    CHECK_MEM(bytes, "last", 4);
+    CHECK(memory_frame(b.m, 0x400, false) == NULL);
+    CHECK(memory_frame(b.m, (HIGH >> 12) + 1, true) != NULL);
+    CHECK_EQ(b.c.maps, 2);
+    close_bench(&b);
+}
+
+TEST(a_frame_that_is_missing_in_a_mapped_window_is_asked_for_only_if_one_wants_it_so)
+{
+    struct bench b;
+
+    open_bench(&b, 4);
+    b.c.missing = 5;
+    CHECK(memory_frame(b.m, 4, true) != NULL);
+    CHECK(memory_frame(b.m, 5, false) == NULL);
+    CHECK_EQ(b.c.maps, 1);
+    CHECK(memory_frame(b.m, 5, true) == NULL);
+    CHECK_EQ(b.c.maps, 2);
+    b.c.missing = 0;
+    CHECK(memory_frame(b.m, 5, false) == NULL);
+    CHECK_EQ(b.c.maps, 2);
+    CHECK(memory_frame(b.m, 5, true) != NULL);
+    CHECK_EQ(b.c.maps, 3);
+    b.c.refuse = true;
+    CHECK(memory_frame(b.m, 0x300, true) == NULL);
+    CHECK(memory_frame(b.m, 5, true) != NULL);
+    close_bench(&b);
+}
+
+TEST(a_frame_that_is_not_ram_is_none_even_in_a_mapped_window)
+{
+    static const uint64_t spots[] = { 0xa0, 0xbf, 64 * MIB >> 12, 0xfee00, (HIGH >> 12) - 1,
+                                      (HIGH + 16 * MIB) >> 12, 1ull << 52, (1ull << 52) + 4,
+                                      UINT64_MAX };
+    struct bench b;
+
+    open_bench(&b, 4);
+    CHECK(memory_frame(b.m, 4, true) != NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(spots); i++) {
+        CHECK(memory_frame(b.m, spots[i], false) == NULL);
+        CHECK(memory_frame(b.m, spots[i], true) == NULL);
+    }
+    CHECK_EQ(b.c.maps, 1);
     close_bench(&b);
 }
