@@ -222,6 +222,40 @@ int domain_ioserver_create(struct domain *d, uint16_t *id, struct error *err)
 }
 
 /* Kernels before 4.18 cannot map the resource; there the frames have guest numbers. */
+int domain_map_grants(struct domain *d, unsigned frames, struct grant_table *table,
+                      struct error *err)
+{
+    *table = (struct grant_table){ .frames = frames };
+    table->resource = xenforeignmemory_map_resource(d->memory, (domid_t)d->id,
+                                                    XENMEM_resource_grant_table,
+                                                    XENMEM_resource_grant_table_id_shared, 0, frames,
+                                                    &table->entries, PROT_READ | PROT_WRITE, 0);
+    if (table->resource)
+        return 0;
+    *table = (struct grant_table){ 0 };
+    return error_errno(err, "map the grant table of domain %u", d->id);
+}
+
+void domain_unmap_grants(struct domain *d, struct grant_table *table)
+{
+    if (table->resource)
+        xenforeignmemory_unmap_resource(d->memory, table->resource);
+    *table = (struct grant_table){ 0 };
+}
+
+/* Only a table of the second version has frames of status words. */
+unsigned domain_grants_version(struct domain *d)
+{
+    void *words = NULL, *resource;
+
+    resource = xenforeignmemory_map_resource(d->memory, (domid_t)d->id, XENMEM_resource_grant_table,
+                                             XENMEM_resource_grant_table_id_status, 0, 1, &words,
+                                             PROT_READ, 0);
+    if (resource)
+        xenforeignmemory_unmap_resource(d->memory, resource);
+    return resource ? 2 : 1;
+}
+
 static int map_by_gfn(struct domain *d, uint16_t id, struct ioserver_pages *pages,
                       struct error *err)
 {

@@ -39,6 +39,19 @@ void domain_power_button(struct domain *domain);
 /* HVM_PARAM_ACPI_S_STATE: 3 suspends to RAM, 0 wakes. */
 int domain_set_sleep(struct domain *domain, unsigned state, struct error *err);
 
+/* ---- The grant table of an HVM guest (public/grant_table.h) ---- */
+struct grant_table {
+    void *entries;   /* of the table's version, the guest's to change at any time; NULL: not mapped */
+    unsigned frames; /* 4 KiB each */
+    void *resource;  /* private */
+};
+
+/* The first `frames` of it; Xen makes it as large, where the domain may have so many. 0 or -errno. */
+int domain_map_grants(struct domain *domain, unsigned frames, struct grant_table *table,
+                      struct error *err);
+void domain_unmap_grants(struct domain *domain, struct grant_table *table); /* a zeroed one is fine */
+unsigned domain_grants_version(struct domain *domain); /* 1 or 2; while a ring is mapped it stays */
+
 /* ---- ioreq servers (contract 8.4) ---- Spans are inclusive. */
 struct ioserver_pages {
     void *buffered, *sync; /* struct buffered_iopage, struct ioreq[vcpus] */

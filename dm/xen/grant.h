@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 struct error;
+struct reach;
 
 /*
  * Pages that a guest lets us at (public/grant_table.h). One handle for each loop that uses any; the
@@ -14,6 +15,10 @@ struct grants;
 
 int grants_open(struct grants **out, unsigned domid, struct error *err);
 void grants_close(struct grants *grants); /* nothing is mapped; NULL is fine */
+/* Copies go by this way where they can, and by Xen where not. It is closed with the grants. */
+void grants_reach(struct grants *grants, struct reach *reach);
+/* A frontend is about to connect that will use these. Any thread. */
+void grants_look_again(struct grants *grants);
 
 /*
  * Maps pages side by side. NULL where one of them cannot be: -errno and a sentence. What is mapped
@@ -31,7 +36,12 @@ struct grant_copy {
     void *bytes;
     bool failed; /* set for each */
 };
-/* All of them in one system call. 0, or -errno where none was tried. */
+/* All of them in one system call at most. 0, or -errno where some were not tried. */
 int grants_copy(struct grants *grants, struct grant_copy *pieces, unsigned count);
 #define GRANT_COPIES_MOST 512u /* in one call */
+
+struct grant_stats { /* pieces of copies */
+    uint64_t reached, by_xen;
+};
+struct grant_stats grants_stats(const struct grants *grants); /* any thread; a snapshot */
 #endif
