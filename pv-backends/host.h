@@ -4,16 +4,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "dm/block/drive.h"
+#include "dm/xen/grant.h"
 struct backing;
 struct chardev;
 struct disk;
 struct disk_queue;
 struct error;
 struct evtchn;
-struct grants;
 struct input;
 struct loop;
 struct netport;
+struct reach_config;
 struct screen;
 
 /*
@@ -59,9 +60,12 @@ struct pv_io {
     unsigned index, domid;
 };
 
-/* `most` loops for one frontend domain; a thread is started when a queue first asks for its loop. */
+/*
+ * `most` loops for one frontend domain; a thread is started when a queue first asks for its loop. `reach`:
+ * how the pages that it grants are in reach without a call to Xen; NULL: they are not.
+ */
 int pv_io_pool_open(struct pv_io_pool **out, unsigned domid, unsigned most, uint64_t poll_ns,
-                    struct error *err);
+                    const struct reach_config *reach, struct error *err);
 void pv_io_pool_stop(struct pv_io_pool *pool);  /* ends the threads; NULL is fine */
 void pv_io_pool_close(struct pv_io_pool *pool); /* no queue is left on any loop; NULL is fine */
 /*
@@ -80,6 +84,8 @@ int pv_io_home(struct pv_io_pool *pool, struct loop *machine, struct pv_io **out
  * later. (Xen knows no such limit for grants.)
  */
 int pv_io_pool_fill(struct pv_io_pool *pool, struct loop *machine, struct error *err);
+/* How many pieces of grants all its loops have copied. The machine loop's. */
+struct grant_stats pv_io_pool_copies(const struct pv_io_pool *pool);
 /* This loop's way to disks. That loop's, or before a message is posted to it. */
 int pv_io_queue(struct pv_io *io, struct error *err);
 #endif

@@ -9,6 +9,7 @@
 #include "dm/block/disk.h"
 #include "dm/xen/evtchn.h"
 #include "dm/xen/grant.h"
+#include "dm/xen/reach.h"
 #include "pv-backends/host.h"
 
 #define LOOPS_MOST 16
@@ -22,12 +23,13 @@
 struct pv_io_pool {
     unsigned domid, most, next;
     uint64_t poll_ns;
+    struct reach_config reach; /* no domain: all goes by Xen */
     struct pv_io ios[LOOPS_MOST];
     struct pv_io home; /* its loop is the machine's */
 };
 
 int pv_io_pool_open(struct pv_io_pool **out, unsigned domid, unsigned most, uint64_t poll_ns,
-                    struct error *err)
+                    const struct reach_config *reach, struct error *err)
 {
     struct pv_io_pool *p = calloc(1, sizeof(*p));
 
@@ -36,6 +38,8 @@ int pv_io_pool_open(struct pv_io_pool **out, unsigned domid, unsigned most, uint
     p->domid = domid;
     p->most = MIN(MAX(most, 1), LOOPS_MOST);
     p->poll_ns = poll_ns;
+    if (reach)
+        p->reach = *reach;
     *out = p;
     return 0;
 }
@@ -67,6 +71,19 @@ void pv_io_pool_close(struct pv_io_pool *p)
     free(p);
 }
 
+static int open_grants(struct pv_io_pool *p, struct pv_io *io, struct error *err)
+{
+    int rc = grants_open(&io->grants, p->domid, err);
+    struct reach *reach;
+
+    if (rc < 0 || !p->reach.domain)
+        return rc;
+    rc = reach_open(&reach, &p->reach, err);
+    if (rc == 0)
+        grants_reach(io->grants, reach);
+    return rc;
+}
+
 /* `whole`: with all that it may ever need. */
 static int open_io(struct pv_io_pool *p, struct pv_io *io, unsigned index, bool whole,
                    struct error *err)
@@ -83,7 +100,7 @@ static int open_io(struct pv_io_pool *p, struct pv_io *io, unsigned index, bool 
     loop_set_poll_window(io->loop, p->poll_ns);
     if (!p->poll_ns)
         loop_set_nice(io->loop, NICE);
-    rc = grants_open(&io->grants, p->domid, err);
+    rc = open_grants(p, io, err);
     if (rc == 0)
         rc = evtchn_open(&io->evtchn, io->loop, err);
     if (rc == 0 && whole)
@@ -115,9 +132,11 @@ int pv_io_get(struct pv_io_pool *p, unsigned spread, struct pv_io **out, struct 
     struct pv_io *io = &p->ios[index];
     int rc = io->loop ? 0 : open_io(p, io, index, false, err);
 
-    if (rc == 0)
-        *out = io;
-    return rc;
+    if (rc < 0)
+        return rc;
+    grants_look_again(io->grants);
+    *out = io;
+    return 0;
 }
 
 int pv_io_home(struct pv_io_pool *p, struct loop *machine, struct pv_io **out, struct error *err)
@@ -137,6 +156,20 @@ int pv_io_home(struct pv_io_pool *p, struct loop *machine, struct pv_io **out, s
     }
     *out = io;
     return rc;
+}
+
+struct grant_stats pv_io_pool_copies(const struct pv_io_pool *p)
+{
+    struct grant_stats all = { 0 };
+
+    for (unsigned i = 0; i < p->most; i++)
+        if (p->ios[i].grants) {
+            struct grant_stats s = grants_stats(p->ios[i].grants);
+
+            all.reached += s.reached;
+            all.by_xen += s.by_xen;
+        }
+    return all;
 }
 
 int pv_io_queue(struct pv_io *io, struct error *err)

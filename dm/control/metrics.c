@@ -15,6 +15,7 @@
 #include "dm/machine/pv.h"
 #include "dm/machine/visit.h"
 #include "dm/net/netport.h"
+#include "dm/xen/grant.h"
 #include "ioreq/server.h"
 #include "ioreq/space.h"
 #include "pv-backends/block/blkback.h"
@@ -132,6 +133,7 @@ static void add_server(struct collection *c, struct seat *s)
               st.requests[i]);
     count(c, "xen_dm_ioreqs_posted_total", label("loop", c->loop), st.buffered);
     count(c, "xen_dm_ioreqs_deferred_total", label("loop", c->loop), st.deferred);
+    count(c, "xen_dm_invalidations_total", label("loop", c->loop), st.invalidations);
     times(c, "xen_dm_ioreq_seconds", label("loop", c->loop), server_times(s->server));
 }
 
@@ -268,8 +270,13 @@ static void collect_here(void *arg, struct seat *s)
 static void collected(void *arg)
 {
     struct collection *c = arg;
+    struct grant_stats copies;
 
     machine_walk_pv(c->machine, add_pv, c); /* counters that any loop may look at */
+    if (machine_pv_copies(c->machine, &copies)) {
+        count(c, "xen_dm_grant_copies_total", label("by", "memory"), copies.reached);
+        count(c, "xen_dm_grant_copies_total", label("by", "xen"), copies.by_xen);
+    }
     c->done(c->arg, c->list);
     free(c);
 }

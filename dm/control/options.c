@@ -263,6 +263,15 @@ static int take_io_threads(struct machine_config *c, const char *option, const c
     return rc;
 }
 
+static int take_reach(struct machine_config *c, const char *option, const char *text,
+                      struct error *err)
+{
+    c->reach = !strcmp(text, "on");
+    return c->reach || !strcmp(text, "off") ? 0
+                                            : error_set(err, -EINVAL, "%s: %s is neither on nor off",
+                                                        option, text);
+}
+
 static int take_attach(struct machine_config *c, const char *option, const char *text,
                        struct error *err)
 {
@@ -379,6 +388,7 @@ static const struct option table[] = {
     { "-daemonize", false, take_daemonize, NULL },
     { "-pidfile", true, take_pidfile, NULL },
     { "-x-io-threads", true, take_io_threads, NULL },
+    { "-x-reach", true, take_reach, NULL },
     { "-record", true, take_record, NULL },
     { "-help", false, take_help, NULL },
     { "-h", false, take_help, NULL },
@@ -490,6 +500,7 @@ int options_parse(struct machine_config *c, int argc, char *const argv[], struct
                                   .floppy_check = true,
                                   .incoming = -1,
                                   .poll_window_us = -1,
+                                  .reach = true,
                                   .argc = argc,
                                   .argv = argv };
     c->qtest = option_qtest_asked(argc, argv);

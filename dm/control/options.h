@@ -98,6 +98,7 @@ struct machine_config {
     bool attach, daemonize; /* -xen-attach, which xenpv goes with; -daemonize */
     const char *pidfile;    /* NULL: none */
     unsigned io_threads; /* -x-io-threads; 0: the default */
+    bool reach; /* -x-reach: pages that an HVM guest grants are copied in its memory as we map it, not by Xen */
     bool netback; /* -device xen-netback: PV network devices are ours, whatever the kernel has */
     uint64_t netback_drain_ms; /* its rx-drain-ms; 0: the default */
     bool netback_user; /* its backend=user: each of them on user networking, not on a tap */

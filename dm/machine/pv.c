@@ -14,6 +14,7 @@
 #include "dm/machine/machine.h"
 #include "dm/machine/pv.h"
 #include "dm/xen/domain.h"
+#include "dm/xen/reach.h"
 #include "dm/xen/store.h"
 #include "pv-backends/block/blkback.h"
 #include "pv-backends/catalogue.h"
@@ -28,6 +29,7 @@ struct pv {
     struct pv_host host;
     const struct pv_class *classes[PV_CLASSES_MOST + 1]; /* that we serve; ends with NULL */
     struct pv_bus *bus;
+    struct memory_news news; /* what the machine loop hears of the guest's memory */
 };
 
 /* The emulated drive that a PV disk stands beside: the first, where several have one image. */
@@ -124,6 +126,39 @@ static bool has_disks(struct machine *m)
     return found;
 }
 
+static uint64_t kib_of(struct machine *m, const char *key)
+{
+    char path[96], *text;
+    uint64_t kib;
+
+    snprintf(path, sizeof(path), "/local/domain/%u/memory/%s", m->config->domid, key);
+    text = store_read(m->store, path);
+    kib = text ? strtoull(text, NULL, 10) : 0;
+    free(text);
+    return kib;
+}
+
+/*
+ * Whether the guest has fewer frames than it was promised, until its balloon driver gives up the rest:
+ * each that we map is taken from the few.
+ */
+static bool populates_on_demand(struct machine *m)
+{
+    return kib_of(m, "static-max") > kib_of(m, "target") + kib_of(m, "videoram");
+}
+
+/* Who is told of frames that move, which only a device model is, may map the guest's memory. */
+static const struct reach_config *find_reach(struct machine *m, struct reach_config *r)
+{
+    struct pv *pv = m->pv;
+
+    if (m->config->kind != MACHINE_HVM || !m->config->reach || populates_on_demand(m))
+        return NULL;
+    memory_tell(m->seats[SEAT_MACHINE].memory, &pv->news);
+    *r = (struct reach_config){ .domain = m->domain, .layout = &m->layout, .news = &pv->news };
+    return r;
+}
+
 /* All that will ever be needed, while it can be opened. */
 static int seal(struct machine *m, struct error *err)
 {
@@ -143,6 +178,7 @@ int machine_open_pv(struct machine *m, struct error *err)
     uint64_t poll = c->poll_window_us >= 0 ? (uint64_t)c->poll_window_us * NS_PER_US
                     : cpus < 2             ? 0
                                            : POLL_DEFAULT;
+    struct reach_config reach;
     struct pv *pv;
     int rc;
 
@@ -167,7 +203,7 @@ int machine_open_pv(struct machine *m, struct error *err)
                                  .l2_cache = c->pv_l2_cache };
     rc = pv_io_pool_open(&pv->host.pool, c->domid,
                          c->io_threads ? c->io_threads : MIN((unsigned)MAX(cpus, 1), LOOPS_DEFAULT),
-                         poll, err);
+                         poll, find_reach(m, &reach), err);
     if (rc == 0)
         rc = pv_bus_open(&pv->bus, m->store, m->loop, c->domid, pv->classes, &pv->host, err);
     return rc == 0 && c->restricted ? seal(m, err) : rc;
@@ -187,6 +223,13 @@ void machine_walk_pv(struct machine *m, void (*fn)(void *arg, struct pv_device *
         pv_bus_walk(m->pv->bus, fn, arg);
 }
 
+bool machine_pv_copies(struct machine *m, struct grant_stats *copies)
+{
+    if (m->pv)
+        *copies = pv_io_pool_copies(m->pv->host.pool);
+    return m->pv;
+}
+
 static void resume_one(void *arg, struct pv_device *dev)
 {
     blkback_resume(dev);
@@ -204,6 +247,8 @@ void machine_close_pv(struct machine *m)
     pv_io_pool_stop(m->pv->host.pool);
     pv_bus_close(m->pv->bus);
     pv_io_pool_close(m->pv->host.pool);
+    if (m->seats[SEAT_MACHINE].memory)
+        memory_tell(m->seats[SEAT_MACHINE].memory, NULL);
     free(m->pv);
     m->pv = NULL;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef DM_MACHINE_PV_H
 #define DM_MACHINE_PV_H
+#include <stdbool.h>
 struct error;
+struct grant_stats;
 struct machine;
 struct machine_config;
 
@@ -21,6 +23,7 @@ void machine_stop_pv(struct machine *machine, void (*done)(void *arg), void *arg
 struct pv_device;
 /* Every device, for queries. */
 void machine_walk_pv(struct machine *machine, void (*fn)(void *arg, struct pv_device *dev), void *arg);
+bool machine_pv_copies(struct machine *machine, struct grant_stats *copies); /* false: no backends */
 void machine_resume_pv(struct machine *machine); /* requests that errors have stopped go on */
 void machine_close_pv(struct machine *machine); /* none of its loops runs any more after this */
 #endif

@@ -148,17 +148,12 @@ static int route(const ioreq_t *r)
     }
 }
 
-/* Sends a request to its server and waits; all ones where nobody claims it. */
-static uint64_t request(unsigned vcpu, ioreq_t want)
+/* To this server; waits for its answer. */
+static uint64_t request_of(unsigned id, unsigned vcpu, ioreq_t want)
 {
-    volatile ioreq_t *r;
+    volatile ioreq_t *r = simxen_slot(id, vcpu);
     uint64_t data;
-    int id;
 
-    id = route(&want);
-    if (id < 0)
-        return ones(want.size);
-    r = simxen_slot((unsigned)id, vcpu);
     want.vp_eport = simxen()->servers[id].ports[vcpu];
     if (r->state != STATE_IOREQ_NONE)
         simxen_crash("vCPU %u sends a request while its slot is in state %u", vcpu, r->state);
@@ -177,6 +172,31 @@ static uint64_t request(unsigned vcpu, ioreq_t want)
     data = r->data;
     r->state = STATE_IOREQ_NONE;
     return data & ones(want.size);
+}
+
+/* Sends a request to its server and waits; all ones where nobody claims it. */
+static uint64_t request(unsigned vcpu, ioreq_t want)
+{
+    int id = route(&want);
+
+    return id < 0 ? ones(want.size) : request_of((unsigned)id, vcpu, want);
+}
+
+void guest_exchange(unsigned vcpu, uint64_t addr)
+{
+    uint64_t gfn = addr / SIMXEN_PAGE;
+    int rc;
+
+    simxen_lock();
+    simxen_p2m()[gfn] = 0;
+    simxen()->pages--;
+    rc = simxen_populate(gfn);
+    simxen_unlock();
+    if (rc < 0)
+        simxen_crash("populate frame 0x%llx again: errno %d", (unsigned long long)gfn, -rc);
+    for (unsigned id = 0; id < SIMXEN_SERVERS; id++)
+        if (simxen()->servers[id].enabled)
+            request_of(id, vcpu, (ioreq_t){ .type = IOREQ_TYPE_INVALIDATE, .size = 4, .data = ~0ull });
 }
 
 /* Where a port access goes: configuration cycles are requests of their own. */

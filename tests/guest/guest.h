@@ -53,6 +53,12 @@ void guest_read(uint64_t addr, void *bytes, size_t n); /* any number; all of it 
 void guest_write(uint64_t addr, const void *bytes, size_t n);
 void guest_touched(uint64_t addr); /* a write of the guest's own, for dirty tracking */
 
+/*
+ * The balloon driver gives the frame of an address up and takes another for it; Xen then has every
+ * device model forget what it has mapped, before the vCPU goes on.
+ */
+void guest_exchange(unsigned vcpu, uint64_t addr);
+
 /* Lets dom0 at the page of an address. To end it is refused while the page is mapped there. */
 uint32_t guest_grant(uint64_t addr, bool read_only);
 bool guest_grant_end(uint32_t ref);

@@ -112,7 +112,9 @@ struct simxen {
     struct simxen_local locals[SIMXEN_PORTS];
     bool handles[SIMXEN_HANDLES];
     uint64_t params[SIMXEN_PARAMS];
-    grant_entry_v1_t grants[SIMXEN_GRANTS]; /* the guest's, as it sees it */
+    /* The guest's, as it sees it */
+    grant_entry_v1_t grants[SIMXEN_GRANTS] __attribute__((aligned(SIMXEN_PAGE)));
+    bool second_table; /* it is of version 2, whatever `grants` says */
     struct simxen_grant granted[SIMXEN_GRANTS];
     unsigned live_grants; /* pages mapped by the device model now: what is left is a leak */
     unsigned live_frames; /* the same of what it maps by frame number */
@@ -127,6 +129,7 @@ uint8_t *simxen_dirty(void); /* a byte for each guest frame: written since it wa
 int simxen_ram_fd(void);
 uint8_t *simxen_ram(void); /* all machine frames */
 int simxen_ioreq_fd(void);
+int simxen_state_fd(void); /* of struct simxen itself */
 const char *simxen_dir(void);
 void simxen_lock(void);
 void simxen_unlock(void);

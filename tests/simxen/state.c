@@ -23,7 +23,7 @@ static struct {
     struct simxen *state;
     uint32_t *p2m;
     uint8_t *dirty;
-    int ram, ioreq;
+    int ram, ioreq, file;
     uint8_t *frames, *pages;   /* the test's views of these two */
     int fifos[SIMXEN_HANDLES]; /* to write to, plus one; opened when first needed */
 } own = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -61,7 +61,8 @@ static void attach(void)
     own.dirty = map_file("dirty", SIMXEN_GFNS);
     own.ram = open_file("ram", O_RDWR);
     own.ioreq = open_file("ioreq", O_RDWR);
-    if (s && own.p2m && own.dirty && own.ram >= 0 && own.ioreq >= 0)
+    own.file = open_file("state", O_RDWR);
+    if (s && own.p2m && own.dirty && own.ram >= 0 && own.ioreq >= 0 && own.file >= 0)
         own.state = s;
 }
 
@@ -100,6 +101,11 @@ int simxen_ram_fd(void)
 int simxen_ioreq_fd(void)
 {
     return own.ioreq;
+}
+
+int simxen_state_fd(void)
+{
+    return own.file;
 }
 
 /* The lock survives its holder: a killed device model leaves the other side able to look. */

@@ -125,6 +125,35 @@ int xenforeignmemory_unmap(xenforeignmemory_handle *h, void *addr, size_t pages)
     return munmap(addr, pages * SIMXEN_PAGE);
 }
 
+static xenforeignmemory_resource_handle *map_part(int fd, size_t offset, unsigned long frames, int prot,
+                                                  void **addr)
+{
+    void *p = mmap(NULL, frames * SIMXEN_PAGE, prot, MAP_SHARED, fd, (off_t)offset);
+    xenforeignmemory_resource_handle *r = p == MAP_FAILED ? NULL : malloc(sizeof(*r));
+
+    if (!r)
+        return NULL;
+    r->addr = *addr = p;
+    r->bytes = frames * SIMXEN_PAGE;
+    return r;
+}
+
+/* As Xen has it: status words there are only of a table of the second version. */
+static xenforeignmemory_resource_handle *map_grants(unsigned id, unsigned long frame,
+                                                    unsigned long frames, int prot, void **addr)
+{
+    bool status = id == XENMEM_resource_grant_table_id_status;
+
+    simxen_syscall();
+    if (id > 1 || (status && !simxen()->second_table) ||
+        (frame + frames) * SIMXEN_PAGE > sizeof(simxen()->grants)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return map_part(simxen_state_fd(), offsetof(struct simxen, grants) + frame * SIMXEN_PAGE, frames,
+                    prot, addr);
+}
+
 xenforeignmemory_resource_handle *
 xenforeignmemory_map_resource(xenforeignmemory_handle *h, domid_t domid, unsigned int type,
                               unsigned int id, unsigned long frame, unsigned long frames,
@@ -132,8 +161,9 @@ xenforeignmemory_map_resource(xenforeignmemory_handle *h, domid_t domid, unsigne
 {
     xenforeignmemory_resource_handle *r;
     struct simxen_server *server = &simxen()->servers[id % SIMXEN_SERVERS];
-    void *p;
 
+    if (domid == SIMXEN_DOMID && type == XENMEM_resource_grant_table)
+        return map_grants(id, frame, frames, prot, addr);
     if (domid != SIMXEN_DOMID || type != XENMEM_resource_ioreq_server || id >= SIMXEN_SERVERS ||
         !server->used || frame + frames > 2) {
         errno = domid != SIMXEN_DOMID ? ESRCH : EINVAL;
@@ -143,14 +173,8 @@ xenforeignmemory_map_resource(xenforeignmemory_handle *h, domid_t domid, unsigne
         errno = EPERM;
         return NULL;
     }
-    p = mmap(NULL, frames * SIMXEN_PAGE, prot, MAP_SHARED, simxen_ioreq_fd(),
-             (off_t)((2 * id + frame) * SIMXEN_PAGE));
-    r = p == MAP_FAILED ? NULL : malloc(sizeof(*r));
-    if (!r)
-        return NULL;
-    server->resource_mapped = true;
-    r->addr = *addr = p;
-    r->bytes = frames * SIMXEN_PAGE;
+    r = map_part(simxen_ioreq_fd(), (2 * id + frame) * SIMXEN_PAGE, frames, prot, addr);
+    server->resource_mapped |= r != NULL;
     return r;
 }
 

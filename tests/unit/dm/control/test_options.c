@@ -470,6 +470,7 @@ static const struct wrong {
     { "-run-with async-teardown=on", "knows no setting async-teardown=" },
     { "-incoming tcp:0:1", "restore and migration are not supported yet" },
     { "-x-poll 10001", "is not a number from 0 to 10000" },
+    { "-x-reach maybe", "-x-reach: maybe is neither on nor off" },
     { "-device xen-netback,rx-drain-ms=soon", "is not a number from 0 to 600000" },
     { "-device xen-netback,backend=bridge", "is not tap or user" },
     { "-device xen-netback,queues=4", "knows no setting queues=" },
