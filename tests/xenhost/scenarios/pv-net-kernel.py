@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 500
+# limit: 700
 # Our netback beside the kernel's, in one dom0 and in one guest: cards are the kernel's unless the script vif-xen-dm
 # gives them to the device model. Both carry data at once; ours comes and goes while the kernel's is in use.
 import os
@@ -11,8 +11,7 @@ import time
 
 import hardware
 import network
-from guest import blank_disk, pvh_guest
-from pvdisk import qdisk
+from guest import Guest, guest_cd
 from scenario import check, check_equal, main, note, only_ours, run, run_quiet, say, wait_until, xenstore
 
 MIB = 1 << 20
@@ -20,19 +19,19 @@ PACE = 48
 SCRIPT = os.path.abspath(os.path.join(os.path.dirname(hardware.__file__), "../../../pv-backends/net/vif-xen-dm"))
 DRIVER = "/sys/bus/xen-backend/drivers/vif/"
 HOSTS, ADDRESSES = (hardware.HOST_IP, "192.168.78.1"), (hardware.GUEST_IP, "192.168.78.2")
-OURS = "bridge=%s,script=%s" % (hardware.BRIDGE, SCRIPT)
+OURS = "type=vif,bridge=%s,script=%s" % (hardware.BRIDGE, SCRIPT)
 
 
 def scenario():
     only_ours()
     run("modprobe", "xen-netback")
     hardware.bridge()
-    guest = pvh_guest(disk=[qdisk("xvda", blank_disk("small.img", 4))],
-                      vif=["bridge=" + hardware.BRIDGE, OURS])
+    guest = Guest(memory=384, disk=["%s,raw,hdc,cdrom" % guest_cd("")],
+                  vif=["type=vif,bridge=" + hardware.BRIDGE, OURS])
     guest.create()
     whose(guest, 0, kernel=True)
     whose(guest, 1, kernel=False)
-    guest.wait_ready()
+    guest.wait_ready(300)
     run("ip", "addr", "replace", HOSTS[1] + "/24", "dev", hardware.BRIDGE)
     guest.sh("echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore")  # each card answers for itself alone
     for n, address in enumerate(ADDRESSES):

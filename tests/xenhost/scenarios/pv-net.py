@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 700
 # A dom0 without the kernel's netback: a vif line of xl.cfg works all the same, for the device model serves it.
-# Data both ways with checksums, many pings, a second card added and taken away; nothing is left at the end.
+# Data both ways with checksums, many pings, a second card added and taken away; the guest's memory shrinks and grows
+# under its buffers; nothing is left at the end.
+import threading
+import time
+
 import hardware
 from guest import Guest, guest_cd
+from qmp import Metrics
 from scenario import check, check_equal, main, note, only_ours, run, run_quiet, say, wait_until, xenstore
 
 
@@ -41,8 +46,37 @@ def go():
     wait_until(lambda: "eth1" not in guest.sh("ls /sys/class/net"), 60, "the second card to go")
     check(ping(guest, 64), "pings were lost after the second card went")
     say("guest: pings, and a second card that came and went")
+    frames_move(guest)
     guest.destroy()
     hardware.check_no_traces(guest.domid)
+
+
+def frames_move(guest):
+    """Frames are given up and others taken for them, while data goes where buffers lie."""
+    whole = int(xenstore("/local/domain/%d/memory/target" % guest.domid)) >> 10
+    before, done = Metrics(guest), []
+
+    def press():
+        while not done:
+            for mib in (whole - 96, whole):
+                run("xl", "mem-set", guest.name, str(mib))
+                done or time.sleep(0.7)
+    presser = threading.Thread(target=press)
+    presser.start()
+    try:
+        for _ in range(3):
+            hardware.network_round_trip(guest, mib=8)
+    finally:
+        done.append(True)
+        presser.join()
+    after = Metrics(guest)
+    invalidations = after.sum("xen_dm_invalidations_total") - before.sum("xen_dm_invalidations_total")
+    copies = {by: after.sum("xen_dm_grant_copies_total", by=by) - before.sum("xen_dm_grant_copies_total", by=by)
+              for by in ("memory", "xen")}
+    check(invalidations > 2, "the guest gave up frames %d times only", invalidations)
+    check(min(copies.values()) > 1000, "pieces were copied by %s", copies)  # by Xen while few windows are mapped
+    say("guest: 24 MiB each way while its memory went down and up by 96 MiB (%d invalidations); copied by %s" %
+        (invalidations, copies))
 
 
 main(scenario)
