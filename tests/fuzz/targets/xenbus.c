@@ -151,6 +151,21 @@ void store_remove(struct store *store, const char *path)
     drop(path);
 }
 
+void store_sweep(struct store *store, const char *dir, const char *guard, const char *const *names)
+{
+    char path[512];
+
+    if (strncmp(dir, "backend/qdisk/7/", 16))
+        die("%s is not ours to sweep", dir);
+    snprintf(path, sizeof(path), "%s/%s", dir, guard);
+    for (; !find(path) && *names; names++) {
+        char node[512];
+
+        snprintf(node, sizeof(node), "%s/%s", dir, *names);
+        drop(node);
+    }
+}
+
 int store_mkdir(struct store *store, const char *path, struct error *err)
 {
     put(path, "");
