@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef PV_BACKENDS_HOST_H
 #define PV_BACKENDS_HOST_H
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "dm/block/drive.h"
@@ -58,6 +59,7 @@ struct pv_io {
     struct evtchn *evtchn;
     struct disk_queue *queue; /* opened when pv_io_queue() is first asked */
     unsigned index, domid;
+    atomic_bool forgets; /* a message for it to do so is on its way */
 };
 
 /*
@@ -84,6 +86,8 @@ int pv_io_home(struct pv_io_pool *pool, struct loop *machine, struct pv_io **out
  * later. (Xen knows no such limit for grants.)
  */
 int pv_io_pool_fill(struct pv_io_pool *pool, struct loop *machine, struct error *err);
+/* Frames of the guest's have moved: all loops let go of what they map. The machine loop's. */
+void pv_io_pool_forget(struct pv_io_pool *pool);
 /* How many pieces of grants all its loops have copied. The machine loop's. */
 struct grant_stats pv_io_pool_copies(const struct pv_io_pool *pool);
 /* This loop's way to disks. That loop's, or before a message is posted to it. */

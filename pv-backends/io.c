@@ -158,6 +158,21 @@ int pv_io_home(struct pv_io_pool *p, struct loop *machine, struct pv_io **out, s
     return rc;
 }
 
+static void forget_here(void *arg)
+{
+    struct pv_io *io = arg;
+
+    atomic_store(&io->forgets, false); /* what comes from here on has another message */
+    grants_forget(io->grants);
+}
+
+void pv_io_pool_forget(struct pv_io_pool *p)
+{
+    for (unsigned i = 0; i < p->most; i++)
+        if (p->ios[i].loop && !atomic_exchange(&p->ios[i].forgets, true))
+            loop_post(p->ios[i].loop, forget_here, &p->ios[i]);
+}
+
 struct grant_stats pv_io_pool_copies(const struct pv_io_pool *p)
 {
     struct grant_stats all = { 0 };

@@ -147,6 +147,11 @@ static bool populates_on_demand(struct machine *m)
     return kib_of(m, "static-max") > kib_of(m, "target") + kib_of(m, "videoram");
 }
 
+static void forget(void *arg)
+{
+    pv_io_pool_forget(arg);
+}
+
 /* Who is told of frames that move, which only a device model is, may map the guest's memory. */
 static const struct reach_config *find_reach(struct machine *m, struct reach_config *r)
 {
@@ -204,6 +209,10 @@ int machine_open_pv(struct machine *m, struct error *err)
     rc = pv_io_pool_open(&pv->host.pool, c->domid,
                          c->io_threads ? c->io_threads : MIN((unsigned)MAX(cpus, 1), LOOPS_DEFAULT),
                          poll, find_reach(m, &reach), err);
+    if (rc == 0) {
+        pv->news.invalidated = forget;
+        pv->news.arg = pv->host.pool;
+    }
     if (rc == 0)
         rc = pv_bus_open(&pv->bus, m->store, m->loop, c->domid, pv->classes, &pv->host, err);
     return rc == 0 && c->restricted ? seal(m, err) : rc;

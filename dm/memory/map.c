@@ -99,8 +99,11 @@ static void forget(struct memory *m)
 void memory_invalidate(struct memory *m)
 {
     forget(m);
-    if (m->tells)
-        atomic_fetch_add(&m->tells->invalidations, 1);
+    if (!m->tells)
+        return;
+    atomic_fetch_add(&m->tells->invalidations, 1);
+    if (m->tells->invalidated)
+        m->tells->invalidated(m->tells->arg);
 }
 
 void memory_tell(struct memory *m, struct memory_news *news)
@@ -116,7 +119,7 @@ void memory_follow(struct memory *m, struct memory_news *news)
     m->heard = atomic_load(&news->invalidations);
 }
 
-static void heed(struct memory *m)
+void memory_heed(struct memory *m)
 {
     unsigned now = m->follows ? atomic_load(&m->follows->invalidations) : m->heard;
 
@@ -258,7 +261,7 @@ static uint8_t *stretch(struct memory *m, uint64_t addr, size_t length, size_t *
     size_t span = ram_span(m, addr, length);
     struct window *w;
 
-    heed(m);
+    memory_heed(m);
     w = span ? reach(m, addr, span, got) : NULL;
     if (w)
         return w->base + addr % WINDOW_BYTES;
@@ -306,7 +309,7 @@ void *memory_pin(struct memory *m, uint64_t addr, size_t *length, bool write)
     size_t span = ram_span(m, addr, *length), got = 0;
     struct window *w;
 
-    heed(m);
+    memory_heed(m);
     w = span ? reach(m, addr, span, &got) : NULL;
     if (!w)
         got = 0;
@@ -363,7 +366,7 @@ uint8_t *memory_frame(struct memory *m, uint64_t gfn, bool map)
     struct window *w;
     size_t got;
 
-    heed(m);
+    memory_heed(m);
     if (gfn > UINT64_MAX >> PAGE_BITS)
         return NULL;
     w = lookup(m, addr / WINDOW_BYTES);

@@ -58,9 +58,13 @@ void memory_log_dirty(struct memory *memory, bool on);
 struct memory_news {
     atomic_uint invalidations;
     atomic_bool log_dirty;
+    void (*invalidated)(void *arg); /* on the loop of the one that tells, after it counted; or NULL */
+    void *arg;
 };
-void memory_tell(struct memory *memory, struct memory_news *news);
+void memory_tell(struct memory *memory, struct memory_news *news); /* NULL: no more */
 void memory_follow(struct memory *memory, struct memory_news *news);
+/* Heeds them now: frames that the guest has given up are free once nobody maps them. */
+void memory_heed(struct memory *memory);
 
 /*
  * A frame of RAM as it is mapped, until the next call on this memory; NULL where it is not. `map`: one

@@ -60,6 +60,12 @@ void grants_look_again(struct grants *g)
         reach_look_again(g->reach);
 }
 
+void grants_forget(struct grants *g)
+{
+    if (g->reach)
+        reach_forget(g->reach);
+}
+
 void *grants_map(struct grants *g, const uint32_t *refs, unsigned count, bool writable,
                  struct error *err)
 {

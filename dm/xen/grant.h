@@ -19,6 +19,7 @@ void grants_close(struct grants *grants); /* nothing is mapped; NULL is fine */
 void grants_reach(struct grants *grants, struct reach *reach);
 /* A frontend is about to connect that will use these. Any thread. */
 void grants_look_again(struct grants *grants);
+void grants_forget(struct grants *grants); /* as reach_forget() */
 
 /*
  * Maps pages side by side. NULL where one of them cannot be: -errno and a sentence. What is mapped

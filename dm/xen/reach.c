@@ -64,6 +64,11 @@ void reach_look_again(struct reach *r)
     atomic_store(&r->look, true);
 }
 
+void reach_forget(struct reach *r)
+{
+    memory_heed(r->memory);
+}
+
 static void look(struct reach *r)
 {
     r->other = domain_grants_version(r->domain) != 1;

@@ -31,6 +31,9 @@ void reach_close(struct reach *reach); /* NULL is fine */
  */
 bool reach_copy(struct reach *reach, const struct grant_copy *piece);
 
+/* Frames have moved, or were given up: those that are mapped are let go of. */
+void reach_forget(struct reach *reach);
+
 /*
  * A frontend connects: the table may be of the other version now. Any thread; before its ring is used, and
  * after that was mapped, for Xen then keeps the version.

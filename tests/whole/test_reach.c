@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "tests/guest/guest.h"
 #include "tests/guest/net.h"
 #include "tests/kit/check.h"
@@ -135,6 +136,27 @@ TEST(frames_of_a_guest_that_is_populated_on_demand_are_left_alone)
 TEST(nor_are_they_mapped_of_a_guest_whose_memory_nobody_tells_us_about)
 {
     CHECK_EQ(by_xen(&(struct dm_config){ .attached = true }, NULL), 40);
+}
+
+/* Mapped ones would stay with us, and the host would not get them back. */
+TEST(frames_that_are_given_up_are_let_go_of_by_threads_that_sleep)
+{
+    unsigned before, i;
+    struct guest_net n;
+    struct dm dm;
+
+    open_pc(&dm, &n, &(struct dm_config){ .more = NULL });
+    CHECK(guest_net_connect(&n, &usual));
+    CHECK(wire_await());
+    before = simxen()->live_frames;
+    pass(&n, 0);
+    CHECK(simxen()->live_frames > before);
+    guest_exchange(0, 0x1000000);
+    for (i = 0; simxen()->live_frames > before && i < END_MS; i++)
+        usleep(1000);
+    CHECK(i < END_MS);
+    pass(&n, 1);
+    close_pc(&dm, &n);
 }
 
 /* All pages of both rings get other frames, which our side is told about; again and again. */

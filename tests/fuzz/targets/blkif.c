@@ -93,6 +93,10 @@ void grants_look_again(struct grants *g)
 {
 }
 
+void grants_forget(struct grants *g)
+{
+}
+
 struct grant_stats grants_stats(const struct grants *g)
 {
     return (struct grant_stats){ 0 };

@@ -3,6 +3,7 @@
 # A dom0 without the kernel's netback: a vif line of xl.cfg works all the same, for the device model serves it.
 # Data both ways with checksums, many pings, a second card added and taken away; the guest's memory shrinks and grows
 # under its buffers; nothing is left at the end.
+import re
 import threading
 import time
 
@@ -77,6 +78,14 @@ def frames_move(guest):
     check(min(copies.values()) > 1000, "pieces were copied by %s", copies)  # by Xen while few windows are mapped
     say("guest: 24 MiB each way while its memory went down and up by 96 MiB (%d invalidations); copied by %s" %
         (invalidations, copies))
+    before = free_mib()
+    run("xl", "mem-set", guest.name, str(whole - 96))
+    wait_until(lambda: free_mib() > before + 90, 30, "the frames that the guest gave up to be free")
+    say("96 MiB that the guest gave up are free: nothing of ours maps them")
+
+
+def free_mib():
+    return int(re.search(r"^free_memory\s*: (\d+)", run_quiet("xl", "info")[1], re.M).group(1))
 
 
 main(scenario)
