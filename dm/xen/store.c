@@ -188,13 +188,14 @@ int store_write_all(struct store *s, const char *const (*pairs)[2], struct error
     return error_set(err, -EAGAIN, "write %s to xenstore: others kept changing it", pairs[0][0]);
 }
 
-static bool has_node(struct store *s, xs_transaction_t t, const char *path)
+static bool is_missing(struct store *s, xs_transaction_t t, const char *path)
 {
     unsigned length;
     char *text = xs_read(s->xs, t, path, &length);
+    bool missing = !text && errno == ENOENT;
 
     free(text);
-    return text;
+    return missing;
 }
 
 static void remove_empty(struct store *s, xs_transaction_t t, const char *dir)
@@ -220,18 +221,18 @@ void store_sweep(struct store *s, const char *dir, const char *guard, const char
 
     for (unsigned tries = 0; tries < TRANSACTION_TRIES; tries++) {
         xs_transaction_t t = xs_transaction_start(s->xs);
-        bool held = t == XBT_NULL || has_node(s, t, below(path, sizeof(path), dir, guard));
+        bool ours = t != XBT_NULL && is_missing(s, t, below(path, sizeof(path), dir, guard));
 
         if (t == XBT_NULL)
             return;
-        for (unsigned i = 0; !held && nodes[i]; i++)
+        for (unsigned i = 0; ours && nodes[i]; i++)
             xs_rm(s->xs, t, below(path, sizeof(path), dir, nodes[i]));
-        if (!held) {
+        if (ours) {
             remove_empty(s, t, dir);
             snprintf(path, sizeof(path), "%.*s", slash ? (int)(slash - dir) : 0, dir);
             remove_empty(s, t, path);
         }
-        if (xs_transaction_end(s->xs, t, held) || errno != EAGAIN)
+        if (xs_transaction_end(s->xs, t, !ours) || errno != EAGAIN)
             return;
     }
 }
