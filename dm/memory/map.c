@@ -217,16 +217,21 @@ static struct window *lookup(struct memory *m, uint64_t index)
 }
 
 /*
- * The window that holds `addr`, and how much of it is there from `addr` on, at most `length`. A
- * frame that was missing is asked for again: the guest may have ballooned it back in.
+ * The window that holds `addr`, and how much of it is there from `addr` on, at most `length`. `map`:
+ * it is mapped if it is not yet, and a frame that was missing is asked for again, for the guest may
+ * have ballooned it back in.
  */
-static struct window *reach(struct memory *m, uint64_t addr, size_t length, size_t *got)
+static struct window *reach(struct memory *m, uint64_t addr, size_t length, bool map, size_t *got)
 {
     uint64_t index = addr / WINDOW_BYTES;
     unsigned page = (unsigned)(addr % WINDOW_BYTES / PAGE_BYTES);
-    struct window *w = lookup(m, index);
+    struct window *w;
     size_t span;
 
+    memory_heed(m);
+    w = lookup(m, index);
+    if (!map && !(w && present(w, page)))
+        return NULL;
     if (w && !present(w, page)) {
         drop(m, w);
         w = NULL;
@@ -259,10 +264,8 @@ static void report(struct memory *m, uint64_t addr, size_t length)
 static uint8_t *stretch(struct memory *m, uint64_t addr, size_t length, size_t *got)
 {
     size_t span = ram_span(m, addr, length);
-    struct window *w;
+    struct window *w = span ? reach(m, addr, span, true, got) : NULL;
 
-    memory_heed(m);
-    w = span ? reach(m, addr, span, got) : NULL;
     if (w)
         return w->base + addr % WINDOW_BYTES;
     *got = MIN(length, PAGE_BYTES - addr % PAGE_BYTES);
@@ -307,10 +310,8 @@ bool dma_write(struct memory *m, uint64_t addr, const void *buf, size_t length)
 void *memory_pin(struct memory *m, uint64_t addr, size_t *length, bool write)
 {
     size_t span = ram_span(m, addr, *length), got = 0;
-    struct window *w;
+    struct window *w = span ? reach(m, addr, span, true, &got) : NULL;
 
-    memory_heed(m);
-    w = span ? reach(m, addr, span, &got) : NULL;
     if (!w)
         got = 0;
     tape_reply(&got, sizeof(got));
@@ -363,16 +364,10 @@ void memory_unpin(struct memory *m, void *p, size_t length, bool write)
 uint8_t *memory_frame(struct memory *m, uint64_t gfn, bool map)
 {
     uint64_t addr = gfn << PAGE_BITS;
-    struct window *w;
+    bool ram = gfn <= UINT64_MAX >> PAGE_BITS && ram_span(m, addr, PAGE_BYTES);
     size_t got;
+    struct window *w = ram ? reach(m, addr, PAGE_BYTES, map, &got) : NULL;
 
-    memory_heed(m);
-    if (gfn > UINT64_MAX >> PAGE_BITS)
-        return NULL;
-    w = lookup(m, addr / WINDOW_BYTES);
-    if (!map && !(w && present(w, gfn % WINDOW_PAGES)))
-        return NULL;
-    w = ram_span(m, addr, PAGE_BYTES) ? reach(m, addr, PAGE_BYTES, &got) : NULL;
     return w ? w->base + addr % WINDOW_BYTES : NULL;
 }
 
