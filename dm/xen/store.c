@@ -158,24 +158,22 @@ void store_free_list(char **list)
     free(list); /* one piece, as the library gives it */
 }
 
-static bool put_pair(struct store *s, xs_transaction_t t, const char *const pair[2])
+static int last_error(void)
 {
-    if (pair[1])
-        return xs_write(s->xs, t, pair[0], pair[1], (unsigned)strlen(pair[1]));
-    return xs_rm(s->xs, t, pair[0]) || errno == ENOENT;
+    return errno ? -errno : -EIO;
 }
 
-int store_write_all(struct store *s, const char *const (*pairs)[2], struct error *err)
+/*
+ * What `fn` does is seen by others as one; where somebody came between it is done again. fn(): 0, or a
+ * negative errno, and nothing of it was done. That, or -errno; -EAGAIN: others kept changing it.
+ */
+static int transact(struct store *s, int (*fn)(struct store *s, xs_transaction_t t, void *arg), void *arg)
 {
     for (unsigned tries = 0; tries < TRANSACTION_TRIES; tries++) {
         xs_transaction_t t = xs_transaction_start(s->xs);
-        bool ok = t != XBT_NULL;
+        int rc = t == XBT_NULL ? last_error() : fn(s, t, arg);
 
-        for (unsigned i = 0; ok && pairs[i][0]; i++)
-            ok = put_pair(s, t, pairs[i]);
-        if (!ok) {
-            int rc = error_errno(err, "write %s to xenstore", pairs[0][0]);
-
+        if (rc < 0) {
             if (t != XBT_NULL)
                 xs_transaction_end(s->xs, t, true);
             return rc;
@@ -183,9 +181,38 @@ int store_write_all(struct store *s, const char *const (*pairs)[2], struct error
         if (xs_transaction_end(s->xs, t, false))
             return 0;
         if (errno != EAGAIN)
-            return error_errno(err, "write %s to xenstore", pairs[0][0]);
+            return last_error();
     }
-    return error_set(err, -EAGAIN, "write %s to xenstore: others kept changing it", pairs[0][0]);
+    return -EAGAIN;
+}
+
+static bool put_pair(struct store *s, xs_transaction_t t, const char *const pair[2])
+{
+    if (pair[1])
+        return xs_write(s->xs, t, pair[0], pair[1], (unsigned)strlen(pair[1]));
+    return xs_rm(s->xs, t, pair[0]) || errno == ENOENT;
+}
+
+static int put_all(struct store *s, xs_transaction_t t, void *arg)
+{
+    const char *const (*pairs)[2] = arg;
+
+    for (; (*pairs)[0]; pairs++)
+        if (!put_pair(s, t, *pairs))
+            return last_error();
+    return 0;
+}
+
+int store_write_all(struct store *s, const char *const (*pairs)[2], struct error *err)
+{
+    int rc = transact(s, put_all, (void *)(uintptr_t)pairs);
+
+    if (rc == 0)
+        return 0;
+    if (rc == -EAGAIN)
+        return error_set(err, rc, "write %s to xenstore: others kept changing it", pairs[0][0]);
+    errno = -rc;
+    return error_errno(err, "write %s to xenstore", pairs[0][0]);
 }
 
 static bool is_missing(struct store *s, xs_transaction_t t, const char *path)
@@ -214,27 +241,32 @@ static const char *below(char *path, size_t size, const char *dir, const char *n
     return path;
 }
 
-void store_sweep(struct store *s, const char *dir, const char *guard, const char *const *nodes)
+struct sweep {
+    const char *dir, *guard;
+    const char *const *nodes;
+};
+
+static int sweep(struct store *s, xs_transaction_t t, void *arg)
 {
-    const char *slash = strrchr(dir, '/');
+    const struct sweep *w = arg;
+    const char *slash = strrchr(w->dir, '/');
     char path[512];
 
-    for (unsigned tries = 0; tries < TRANSACTION_TRIES; tries++) {
-        xs_transaction_t t = xs_transaction_start(s->xs);
-        bool ours = t != XBT_NULL && is_missing(s, t, below(path, sizeof(path), dir, guard));
+    if (!is_missing(s, t, below(path, sizeof(path), w->dir, w->guard)))
+        return -EEXIST;
+    for (unsigned i = 0; w->nodes[i]; i++)
+        xs_rm(s->xs, t, below(path, sizeof(path), w->dir, w->nodes[i]));
+    remove_empty(s, t, w->dir);
+    snprintf(path, sizeof(path), "%.*s", slash ? (int)(slash - w->dir) : 0, w->dir);
+    remove_empty(s, t, path);
+    return 0;
+}
 
-        if (t == XBT_NULL)
-            return;
-        for (unsigned i = 0; ours && nodes[i]; i++)
-            xs_rm(s->xs, t, below(path, sizeof(path), dir, nodes[i]));
-        if (ours) {
-            remove_empty(s, t, dir);
-            snprintf(path, sizeof(path), "%.*s", slash ? (int)(slash - dir) : 0, dir);
-            remove_empty(s, t, path);
-        }
-        if (xs_transaction_end(s->xs, t, !ours) || errno != EAGAIN)
-            return;
-    }
+void store_sweep(struct store *s, const char *dir, const char *guard, const char *const *nodes)
+{
+    struct sweep w = { dir, guard, nodes };
+
+    transact(s, sweep, &w);
 }
 
 int store_watch(struct store_watch **out, struct store *s, const char *path, void (*fn)(void *arg),
