@@ -149,7 +149,9 @@ static bool populates_on_demand(struct machine *m)
 
 static void forget(void *arg)
 {
-    pv_io_pool_forget(arg);
+    struct pv *pv = arg;
+
+    pv_io_pool_forget(pv->host.pool);
 }
 
 /* Who is told of frames that move, which only a device model is, may map the guest's memory. */
@@ -159,6 +161,8 @@ static const struct reach_config *find_reach(struct machine *m, struct reach_con
 
     if (m->config->kind != MACHINE_HVM || !m->config->reach || populates_on_demand(m))
         return NULL;
+    pv->news.invalidated = forget;
+    pv->news.arg = pv;
     memory_tell(m->seats[SEAT_MACHINE].memory, &pv->news);
     *r = (struct reach_config){ .domain = m->domain, .layout = &m->layout, .news = &pv->news };
     return r;
@@ -209,10 +213,6 @@ int machine_open_pv(struct machine *m, struct error *err)
     rc = pv_io_pool_open(&pv->host.pool, c->domid,
                          c->io_threads ? c->io_threads : MIN((unsigned)MAX(cpus, 1), LOOPS_DEFAULT),
                          poll, find_reach(m, &reach), err);
-    if (rc == 0) {
-        pv->news.invalidated = forget;
-        pv->news.arg = pv->host.pool;
-    }
     if (rc == 0)
         rc = pv_bus_open(&pv->bus, m->store, m->loop, c->domid, pv->classes, &pv->host, err);
     return rc == 0 && c->restricted ? seal(m, err) : rc;
