@@ -203,6 +203,12 @@ void dm_open(struct dm *dm, const struct dm_config *config)
     CHECK(running);
 }
 
+void dm_await_no_grants(unsigned ms)
+{
+    for (uint64_t start = now_ns(); simxen()->live_grants && now_ns() - start < ms * 1000000ull;)
+        usleep(1000);
+}
+
 void dm_follow(struct dm *dm, const char *pidfile)
 {
     int status = -1, pid = 0;

@@ -46,5 +46,6 @@ int dm_close(struct dm *dm, int signal, unsigned ms);
 void dm_replay(const char *file);
 struct dm_memory dm_memory(const struct dm *dm, bool list);
 uint64_t now_ns(void);
+void dm_await_no_grants(unsigned ms); /* until no page is mapped by grant; the caller looks again */
 
 #endif

@@ -572,8 +572,7 @@ TEST(a_frontend_that_vanishes_leaves_no_grants)
     CHECK(guest_blk_connect(&b, &plain));
     store_drop(b.pv.front); /* as when the domain is destroyed */
     store_drop(b.pv.back);
-    for (uint64_t start = now_ns(); simxen()->live_grants && now_ns() - start < END_MS * 1000000ull;)
-        usleep(1000);
+    dm_await_no_grants(END_MS);
     guest_blk_forget(&b);
     close_pc(&dm);
 }

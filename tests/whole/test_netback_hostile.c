@@ -351,12 +351,6 @@ TEST(xsa_155_slots_that_change_while_they_are_read_do_no_harm)
     close_pc(&dm);
 }
 
-static void await_no_grants(void)
-{
-    for (unsigned i = 0; simxen()->live_grants && i < END_MS; i++)
-        usleep(1000);
-}
-
 static bool await_gone(const char *path)
 {
     char *text = store_get(path);
@@ -391,7 +385,7 @@ TEST(a_frontend_that_vanishes_in_the_middle_leaves_nothing)
             store_drop(n.pv.back);
         else
             CHECK(guest_pv_remove(&n.pv));
-        await_no_grants();
+        dm_await_no_grants(END_MS);
         guest_net_forget(&n);
         CHECK(round == 0 || await_gone(n.pv.back)); /* nor what a write of ours brought back */
         close_pc(&dm);
@@ -412,7 +406,7 @@ TEST(a_directory_that_is_the_toolstacks_no_more_is_let_go)
     CHECK(guest_net_connect(&n, &usual));
     guest_pv_drop(n.pv.back, "online");
     guest_pv_drop(n.pv.back, "frontend");
-    await_no_grants();
+    dm_await_no_grants(END_MS);
     guest_net_forget(&n);
     snprintf(node, sizeof(node), "%s/state", n.pv.back);
     CHECK(await_gone(node));
