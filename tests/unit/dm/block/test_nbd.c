@@ -27,7 +27,8 @@ static pid_t serve(const char *options)
         execl("/bin/sh", "sh", "-c", command, NULL);
         _exit(1);
     }
-    for (unsigned i = 0; i < 1000 && image_status("test -S sock"); i++)
+    /* The socket is there a moment before anybody listens, which is the flag 0x10000. */
+    for (unsigned i = 0; i < 1000 && image_status("grep -q \" 00010000 .* $PWD/sock$\" /proc/net/unix"); i++)
         usleep(5000);
     return pid;
 }
